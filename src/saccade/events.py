@@ -1,0 +1,44 @@
+"""What long work says while it runs: it is a generator of these, and whoever runs it decides how to show them."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line that a person should read."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units of the work named `what` are done, such as "reading images"."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The measures of one finished epoch, as they stand in metrics.jsonl, of `total` epochs."""
+
+    measures: dict[str, float]
+    total: int
+
+
+Event = Note | Progress | Epoch
+Work = Generator[Event, None, Result]
+
+
+def finish(work: Work[Result]) -> Result:
+    """Run the work to its end in silence."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
