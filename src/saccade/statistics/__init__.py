@@ -1,0 +1,33 @@
+"""Statistics: arrays in, numbers out; numpy alone."""
+
+from saccade.statistics.calibration import Bin, expected_calibration_error, reliability
+from saccade.statistics.classification import (
+    ClassScore,
+    accuracy,
+    brier,
+    confident_mistakes,
+    confusion_matrix,
+    log_loss,
+    per_class,
+    top_k,
+)
+from saccade.statistics.interval import Estimate, percentile_interval, wilson
+from saccade.statistics.scores import classification_scores
+
+__all__ = [
+    "Bin",
+    "ClassScore",
+    "Estimate",
+    "accuracy",
+    "brier",
+    "classification_scores",
+    "confident_mistakes",
+    "confusion_matrix",
+    "expected_calibration_error",
+    "log_loss",
+    "per_class",
+    "percentile_interval",
+    "reliability",
+    "top_k",
+    "wilson",
+]

@@ -1,0 +1,232 @@
+"""Fitting one network: epochs, validation, checkpoints, and going on from a checkpoint."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saccade import statistics
+from saccade.data.augment import Augment
+from saccade.data.batches import Resident, epoch_order, training_batches
+from saccade.errors import InputError
+from saccade.events import Epoch, Note, Progress, Work
+from saccade.experiment import folder, outcome
+from saccade.experiment.setup import Prepared
+from saccade.networks import find
+from saccade.optim import decay_groups, warmup_cosine
+from saccade.seeds import derive
+from saccade.tasks import classify
+from saccade.training import checkpoint
+from saccade.training.interrupt import Interruption
+from saccade.training.plan import Plan
+from saccade.training.steps import Step, Trainer
+
+
+class Interrupted(Exception):
+    """The user asked to stop; everything is kept."""
+
+
+@dataclass
+class Position:
+    """Where a run stands between two steps, with all that has been measured so far."""
+
+    epoch: int = 0  # finished epochs
+    batch: int = 0  # finished batches of the epoch under way
+    loss: float = 0.0  # sum over the images of the epoch under way
+    correct: int = 0
+    images: int = 0
+    seconds: float = 0.0  # spent training, over all sittings
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = math.inf
+    history: list[dict[str, float]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Fit:
+    """One network on its way through the recipe; `work` runs it, from wherever it stands to the end."""
+
+    def __init__(self, prepared: Prepared, plan: Plan, run: Path):
+        self.prepared, self.plan, self.run = prepared, plan, run
+        self.recipe = recipe = prepared.recipe
+        self.device = torch.device(plan.device)
+        self.resident = Resident(prepared.store.pixels, prepared.store.labels, self.device)
+        self.train, self.validation = prepared.indices("train"), prepared.indices("validation")
+        self.batches_per_epoch = len(training_batches(self.train, recipe.batch))
+        self.network = new_network(prepared).to(self.device, memory_format=plan.memory_format)
+        settings = recipe.optimizer
+        optimizer = torch.optim.SGD(
+            decay_groups(self.network, settings.weight_decay),
+            lr=settings.lr,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov and settings.momentum > 0,
+        )
+        self.trainer = Trainer(
+            torch.compile(self.network) if plan.compiled else self.network,  # type: ignore[arg-type]
+            optimizer,
+            classify.loss,
+            classify.correct,
+            plan.autocast,
+            recipe.plan.micro_batch or recipe.batch,
+            settings.clip,
+        )
+        self.augment = augmentation(prepared)
+        self.generator = torch.Generator()
+        self.position = Position()
+        self.best = copy_state(self.network)
+        self.saved = -math.inf
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Stand where the checkpoint stood."""
+        self.network.load_state_dict(state["network"])
+        self.trainer.optimizer.load_state_dict(state["optimizer"])
+        self.trainer.micro_batch = state["micro_batch"]
+        self.best = state["best"]
+        self.position = Position(**state["position"])
+
+    def keep(self) -> None:
+        """A checkpoint of this moment, between two steps. Every generator is a function of the place, see seeds.py."""
+        if not math.isfinite(self.position.loss):
+            return
+        state = {
+            "fingerprint": self.prepared.store.fingerprint,
+            "plan": asdict(self.plan),
+            "network": self.network.state_dict(),
+            "optimizer": self.trainer.optimizer.state_dict(),
+            "micro_batch": self.trainer.micro_batch,
+            "best": self.best,
+            "position": {f.name: getattr(self.position, f.name) for f in fields(Position)},
+        }
+        checkpoint.save(self.run / folder.CHECKPOINT, state)
+        self.saved = time.monotonic()
+
+    def work(self) -> Work[None]:
+        """Train to the end; Interrupted after Ctrl-C, with a checkpoint of that very step."""
+        with Interruption() as interruption:
+            if self.saved == -math.inf:
+                self.keep()
+            while self.position.epoch < self.recipe.epochs:
+                yield from self.epoch(interruption)
+                yield Epoch(self.position.history[-1], self.recipe.epochs)
+
+    def epoch(self, interruption: Interruption) -> Work[None]:
+        position, start, done = self.position, time.monotonic(), self.position.seconds
+        name = f"epoch {position.epoch + 1}/{self.recipe.epochs}"
+        for step in self.trainer.steps(self.batches()):
+            position.batch += 1
+            self.read(step)
+            position.seconds = done + time.monotonic() - start
+            yield from self.memory_note(step)
+            yield Progress(name, position.batch, self.batches_per_epoch)
+            if interruption.asked is not None:
+                self.keep()
+                raise Interrupted
+            if time.monotonic() - self.saved >= self.recipe.checkpoint.seconds:
+                self.keep()
+        self.close_epoch(done, start)
+        self.keep()
+        folder.write_metrics(self.run, position.history)
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of this epoch that are still to come, augmented and normalized on the device."""
+        position, seed = self.position, self.recipe.seed
+        order = epoch_order(self.train, seed, position.epoch)
+        for i, indices in enumerate(training_batches(order, self.recipe.batch)):
+            if i < position.batch:
+                continue
+            self.set_rate(position.epoch * self.batches_per_epoch + i)
+            pixels, labels = self.resident.take(indices)
+            self.generator.manual_seed(derive(seed, "augmentation", position.epoch, i))
+            torch.manual_seed(derive(seed, "dropout", position.epoch, i))
+            preprocess = self.prepared.preprocess
+            images = self.augment(preprocess.pixels_to_float(pixels), self.generator)
+            yield preprocess.normalize(images).contiguous(memory_format=self.plan.memory_format), labels
+
+    def set_rate(self, step: int) -> None:
+        total = self.recipe.epochs * self.batches_per_epoch
+        warmup = round(min(self.recipe.schedule.warmup, self.recipe.epochs / 5) * self.batches_per_epoch)
+        for group in self.trainer.optimizer.param_groups:
+            group["lr"] = self.recipe.optimizer.lr * warmup_cosine(step, total, warmup)
+
+    def read(self, step: Step) -> None:
+        position, loss = self.position, step.loss.item()
+        if not math.isfinite(loss):
+            number = position.epoch * self.batches_per_epoch + position.batch
+            raise InputError(
+                f"the loss is {loss} at step {number:,} (epoch {position.epoch + 1}); the last good state is in "
+                f"{self.run / folder.CHECKPOINT}. Try a lower --optimizer.lr (now {self.recipe.optimizer.lr}) "
+                "or --optimizer.clip 1"
+            )
+        position.loss += loss * step.images
+        position.correct += int(step.correct.item())
+        position.images += step.images
+
+    def memory_note(self, step: Step) -> Iterator[Note]:
+        text = (
+            f"out of memory: {step.micro_batch} images at a time from now on, "
+            f"gradients added up to the same batch of {self.recipe.batch}"
+        )
+        if step.micro_batch < (self.recipe.plan.micro_batch or self.recipe.batch) and text not in self.position.notes:
+            self.position.notes.append(text)
+            yield Note(text)
+
+    def close_epoch(self, done: float, start: float) -> None:
+        """Validate, remember the best weights, and turn to the next epoch."""
+        position = self.position
+        measures: dict[str, float] = {
+            "epoch": position.epoch + 1,
+            "step": (position.epoch + 1) * self.batches_per_epoch,
+            "learning_rate": self.trainer.optimizer.param_groups[0]["lr"],
+            "train_loss": position.loss / position.images,
+            "train_accuracy": position.correct / position.images,
+        }
+        accuracy, loss = -1.0, math.inf
+        if len(self.validation):
+            accuracy, loss = self.validate()
+            measures |= {"validation_loss": loss, "validation_accuracy": accuracy}
+        position.seconds = done + time.monotonic() - start
+        measures["seconds"] = position.seconds
+        position.history.append(measures)
+        position.epoch, position.batch = position.epoch + 1, 0
+        position.loss, position.correct, position.images = 0.0, 0, 0
+        if not len(self.validation) or (accuracy, -loss) > (position.best_accuracy, -position.best_loss):
+            position.best_epoch, position.best_accuracy, position.best_loss = position.epoch, accuracy, loss
+            self.best = copy_state(self.network)
+
+    def validate(self) -> tuple[float, float]:
+        labels = self.prepared.store.labels[self.validation]
+        likely = outcome.probabilities(self.network, self.prepared.preprocess, self.resident, self.validation)
+        return statistics.accuracy(labels, likely), statistics.log_loss(labels, likely)
+
+
+def new_network(prepared: Prepared) -> nn.Module:
+    """The network of the recipe with the weights of its seed; torch's own generator is left as it was."""
+    recipe = prepared.recipe
+    assert recipe.network is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(recipe.seed, "weights"))
+        return find(recipe.network).build(len(prepared.store.classes), prepared.preprocess.channels)
+
+
+def augmentation(prepared: Prepared) -> Augment:
+    settings = prepared.recipe.augment
+    assert settings.crop is not None and settings.padding is not None and settings.flip is not None
+    return Augment(
+        crop=settings.crop,
+        size=prepared.preprocess.size,
+        padding=settings.padding,
+        scale=(settings.scale, 1.0),
+        flip=settings.flip,
+        brightness=settings.brightness,
+        contrast=settings.contrast,
+        saturation=settings.saturation,
+    )
+
+
+def copy_state(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}

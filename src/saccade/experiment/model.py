@@ -1,0 +1,56 @@
+"""A trained network with all that it takes to use it, in one file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from saccade.data.preprocess import Preprocess
+from saccade.errors import InputError
+from saccade.experiment import folder
+from saccade.networks import find
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network in evaluation mode, its classes in the order of its scores, and its preprocessing."""
+
+    network: "nn.Module"
+    name: str
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+
+
+def save(run: Path, state: "dict[str, Tensor]", name: str, classes: tuple[str, ...], preprocess: Preprocess) -> None:
+    """Write model.safetensors; name, classes and preprocessing stand in its header."""
+    about = {"network": name, "classes": list(classes), "preprocess": preprocess.to_dict()}
+    file = run / folder.MODEL
+    part = file.with_suffix(".part")
+    save_file({k: v.contiguous() for k, v in state.items()}, part, {"saccade": json.dumps(about)})
+    part.replace(file)
+
+
+def load(run: Path) -> Model:
+    """The model of a run folder, on the CPU."""
+    file = run / folder.MODEL
+    if not file.is_file():
+        folder.read_record(run)  # says what is missing when this is no finished run
+        raise InputError(f"{run}: {folder.MODEL} is missing")
+    try:
+        with safe_open(file, "pt") as opened:
+            about = json.loads((opened.metadata() or {})["saccade"])
+        state = load_file(file)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise InputError(f"{file}: this is no model of Saccade's, or it is damaged ({error})") from error
+    preprocess = Preprocess.from_dict(about["preprocess"])
+    network = find(about["network"]).build(len(about["classes"]), preprocess.channels)
+    network.load_state_dict(state)
+    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(network, about["network"], tuple(about["classes"]), preprocess)

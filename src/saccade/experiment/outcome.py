@@ -1,0 +1,52 @@
+"""What a network says of every image of a part, and the scores that follow from it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from saccade import statistics
+from saccade.data.batches import Resident, evaluation_batches
+from saccade.data.preprocess import Preprocess
+from saccade.experiment import folder
+from saccade.tasks import classify
+
+EVALUATION_BATCH = 64
+
+
+@torch.inference_mode()
+def probabilities(network: nn.Module, preprocess: Preprocess, resident: Resident, indices: np.ndarray) -> np.ndarray:
+    """(N, classes) float32, in full precision whatever the plan of training: what evaluate, predict and export share."""
+    network.eval()
+    rows = [
+        classify.probabilities(network(preprocess(pixels)))[:count].cpu()
+        for pixels, _, count in evaluation_batches(resident, indices, EVALUATION_BATCH)
+    ]
+    return torch.cat(rows).numpy()
+
+
+def save(run: Path, ids: np.ndarray, labels: np.ndarray, likely: np.ndarray) -> None:
+    """The outcome of every image: predictions.npz with ids, labels, probabilities. Scores are computed from it alone."""
+    part = run / "predictions.part.npz"
+    np.savez(part, ids=ids, labels=labels, probabilities=likely)
+    part.replace(run / folder.PREDICTIONS)
+
+
+def describe(labels: np.ndarray, likely: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Scores with intervals, the per-class table, the confusion matrix and the reliability bins, as the record has them."""
+    confusion = statistics.confusion_matrix(labels, likely.argmax(1), len(classes))
+    rows = zip(classes, statistics.per_class(confusion), strict=True)
+    return {
+        "scores": {name: score.to_dict() for name, score in statistics.classification_scores(labels, likely).items()},
+        "per_class": [
+            {"class": name, "precision": row.precision, "recall": row.recall, "f1": row.f1, "n": row.n}
+            for name, row in rows
+        ],
+        "confusion": confusion.tolist(),
+        "reliability": [
+            {"low": b.low, "high": b.high, "confidence": b.confidence, "accuracy": b.accuracy, "n": b.n}
+            for b in statistics.reliability(labels, likely)
+        ],
+    }

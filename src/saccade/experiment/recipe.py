@@ -1,0 +1,171 @@
+"""The recipe: everything that decides a training run, in one typed, complete, readable file."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from saccade.errors import InputError, suggestion
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+
+
+class ImageSection(Section):
+    """How images enter the network."""
+
+    size: int | None = Field(None, ge=4, le=2048)
+    """Side in pixels that the network sees; unset: small images as they are, photos at 224."""
+    channels: Literal[1, 3] | None = None
+    """1 for grey, 3 for colour; unset: what the images have."""
+
+
+class SplitSection(Section):
+    """Which images are held back, where the data does not say itself."""
+
+    validation: float = Field(0.15, ge=0, lt=1)
+    """Share of the training images that selects the checkpoint."""
+    test: float = Field(0.2, ge=0, lt=1)
+    """Share of all images for the one reading at the end; 0 for none."""
+    group: str | None = None
+    """Column of the CSV whose equal values never stand on both sides of a split."""
+
+
+class AugmentSection(Section):
+    """What happens to a training image at random."""
+
+    crop: Literal["none", "pad", "resized"] | None = None
+    """"pad": shifted by up to `padding` pixels; "resized": a random part, resized; unset: "pad" up to 64 px."""
+    padding: int | None = Field(None, ge=0, le=64)
+    """Largest shift in pixels of "pad"; unset: an eighth of the side."""
+    scale: float = Field(0.35, gt=0, le=1)
+    """Smallest share of the area that "resized" keeps."""
+    flip: bool | None = None
+    """Mirrored left to right in half of the draws; unset: colour images only (digits and letters have a direction)."""
+    brightness: float = Field(0, ge=0, le=1)
+    """Factor drawn from 1 - b to 1 + b."""
+    contrast: float = Field(0, ge=0, le=1)
+    """Factor drawn from 1 - c to 1 + c."""
+    saturation: float = Field(0, ge=0, le=1)
+    """Factor drawn from 1 - s to 1 + s."""
+
+
+class OptimizerSection(Section):
+    """The rule that changes the weights: SGD with momentum."""
+
+    lr: float = Field(0.05, gt=0)
+    """Highest learning rate."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Share of the last step that is kept."""
+    nesterov: bool = True
+    """Nesterov's form of momentum (momentum above 0)."""
+    weight_decay: float = Field(5e-4, ge=0)
+    """Pull of weights towards zero; norms and biases are spared."""
+    clip: float | None = Field(None, gt=0)
+    """Largest norm of the gradient; unset: no limit."""
+
+
+class ScheduleSection(Section):
+    """How the learning rate goes: a line up, then half a cosine down to zero."""
+
+    warmup: float = Field(1.0, ge=0)
+    """Epochs of the line up (at most a fifth of all epochs)."""
+
+
+class PlanSection(Section):
+    """How the machine is used; what is unset is measured."""
+
+    device: str | None = None
+    """"cpu", "cuda", "cuda:1"."""
+    precision: Literal["fp32", "bf16"] | None = None
+    """Number format of the training step (weights and scores stay in fp32)."""
+    channels_last: bool | None = None
+    """Memory layout of the images."""
+    compiled: bool = False
+    """torch.compile the network (takes a minute or more to start)."""
+    micro_batch: int | None = Field(None, ge=1)
+    """Images at once through the network; unset: the whole batch, halved when memory runs out."""
+
+
+class CheckpointSection(Section):
+    """When the state of the run is kept, besides the end of each epoch."""
+
+    seconds: float = Field(30.0, ge=0)
+    """Longest time between two checkpoints; 0 keeps one after every step."""
+
+
+class Recipe(Section):
+    """A training run."""
+
+    data: str
+    """Folder of class folders, CSV, IDX or CIFAR files, "digits", or the name of a torchvision data set."""
+    network: str | None = None
+    """A name of `saccade networks`; unset: resnet20 for images up to 64 px, else resnet18."""
+    epochs: int = Field(30, ge=1)
+    """Passes over the training images."""
+    batch: int = Field(64, ge=2)
+    """Images for each optimizer step."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """The one source of randomness: weights, order, augmentation, split."""
+    images: ImageSection = ImageSection()
+    split: SplitSection = SplitSection()
+    augment: AugmentSection = AugmentSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    schedule: ScheduleSection = ScheduleSection()
+    plan: PlanSection = PlanSection()
+    checkpoint: CheckpointSection = CheckpointSection()
+
+    def changed(self, **sections: dict[str, Any] | Any) -> "Recipe":
+        """A copy with these fields: `changed(network="resnet20", images={"size": 32})`."""
+        words = self.model_dump()
+        for name, value in sections.items():
+            words[name] = words[name] | value if isinstance(value, dict) else value
+        return make_recipe(words)
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
+    """The recipe of these (nested) words; InputError that names the first field in the way, and the nearest one."""
+    try:
+        return Recipe.model_validate(words)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise InputError(f'{origin}: there is no field "{field}"{suggestion(field, field_names())}') from error
+        if first["type"] == "missing":
+            raise InputError(f'{origin}: the field "{field}" is missing') from error
+        expected = re.sub("^Input should be", "should be", first["msg"])
+        raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}") from error
+
+
+def read_recipe(file: Path) -> dict[str, Any]:
+    """The words of a recipe file (YAML); InputError that names the file and the line."""
+    try:
+        words = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: the recipe cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"{file}: this is no YAML{where}: {getattr(error, 'problem', error)}") from error
+    if not isinstance(words, dict):
+        raise InputError(f"{file}: a recipe is a list of `field: value` lines, this is a {type(words).__name__}")
+    return words
+
+
+def field_names(section: type[BaseModel] = Recipe, prefix: str = "") -> dict[str, str]:
+    """Every field by its dotted name, with its description."""
+    names: dict[str, str] = {}
+    for name, info in section.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names |= field_names(kind, f"{prefix}{name}.")
+        else:
+            names[prefix + name] = info.description or ""
+    return names

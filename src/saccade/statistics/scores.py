@@ -1,0 +1,83 @@
+"""All headline scores of a classifier, each with its 95 % interval."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from saccade.statistics.calibration import bin_of, expected_calibration_error
+from saccade.statistics.classification import brier_scores, check, confusion_matrix, log_losses, per_class, top_k
+from saccade.statistics.interval import Estimate, percentile_interval, wilson
+
+BINS = 15
+
+
+def classification_scores(labels: np.ndarray, probabilities: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
+    """Accuracy (Wilson), top-5 from ten classes on (Wilson), and bootstrap over images for the others.
+
+    Macro F1 and balanced accuracy are means over the classes that occur among the labels.
+    """
+    check(labels, probabilities)
+    n, classes = probabilities.shape
+    predicted = probabilities.argmax(1)
+    found = {"accuracy": wilson(int((predicted == labels).sum()), n)}
+    if classes >= 10:
+        found["top5_accuracy"] = wilson(int(top_k(labels, probabilities, 5).sum()), n)
+    rows = per_class(confusion_matrix(labels, predicted, classes))
+    occurring = [row for row in rows if row.n]
+    values: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
+        "macro_f1": (float(np.mean([row.f1 for row in occurring])), _macro_f1(labels, predicted, classes)),
+        "balanced_accuracy": (float(np.mean([row.recall for row in occurring])), _balanced(labels, predicted, classes)),
+        "log_loss": _mean(log_losses(labels, probabilities)),
+        "brier": _mean(brier_scores(labels, probabilities)),
+        "ece": (expected_calibration_error(labels, probabilities, BINS), _calibration(labels, probabilities)),
+    }
+    for name, (value, statistic) in values.items():
+        low, high = percentile_interval(statistic, n, seed)
+        found[name] = Estimate(value, min(low, value), max(high, value), n)
+    return found
+
+
+def _mean(values: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.ndarray]]:
+    return float(values.mean()), lambda counts: counts @ values / len(values)
+
+
+def _indicator(where: np.ndarray, size: int) -> np.ndarray:
+    """(N, size) with a one in column where[i] of row i; a negative `where` gives a row of zeros."""
+    return (where[:, None] == np.arange(size)).astype(np.float64)
+
+
+def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    hits = np.where(predicted == labels, labels, -1)
+    return _indicator(hits, classes), _indicator(labels, classes), _indicator(predicted, classes)
+
+
+def _macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Callable[[np.ndarray], np.ndarray]:
+    hits, truth, said = _confusion(labels, predicted, classes)
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        there = counts @ truth
+        return _mean_where(2 * (counts @ hits), there + counts @ said, there > 0)
+
+    return statistic
+
+
+def _balanced(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Callable[[np.ndarray], np.ndarray]:
+    hits, truth, _ = _confusion(labels, predicted, classes)
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        there = counts @ truth
+        return _mean_where(counts @ hits, there, there > 0)
+
+    return statistic
+
+
+def _mean_where(above: np.ndarray, below: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """(R,) the mean over the valid columns of above / below, (R, C)."""
+    return np.where(valid, above / np.maximum(below, 1), 0).sum(1) / valid.sum(1)
+
+
+def _calibration(labels: np.ndarray, probabilities: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    confidence = probabilities.max(1).astype(np.float64)
+    gap = confidence - (probabilities.argmax(1) == labels)
+    gaps = _indicator(bin_of(confidence, BINS), BINS) * gap[:, None]
+    return lambda counts: np.abs(counts @ gaps).sum(1) / len(labels)

@@ -1,0 +1,128 @@
+"""How this network trains fastest on this machine: measured, never assumed."""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import nn
+
+from saccade.data.cache import cache_folder
+
+MEASURED_STEPS = 3
+ENOUGH_SECONDS = 1.5  # for one choice: a slow network needs few steps to be told apart
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choices for a training step. `measured` holds what was tried: (choice, images per second)."""
+
+    device: str
+    precision: str  # "fp32" or "bf16"
+    channels_last: bool
+    compiled: bool
+    measured: tuple[tuple[str, float], ...] = ()
+
+    def autocast(self) -> AbstractContextManager:
+        if self.precision == "bf16":
+            return torch.autocast(torch.device(self.device).type, torch.bfloat16)
+        return nullcontext()
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def __str__(self) -> str:
+        layout = "channels-last" if self.channels_last else "channels-first"
+        return f"{self.device}, {self.precision}, {layout}{', compiled' if self.compiled else ''}"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user decides about the plan; None is to be measured."""
+
+    device: str | None = None
+    precision: str | None = None
+    channels_last: bool | None = None
+    compiled: bool | None = None
+
+
+def candidates(wishes: Wishes) -> list[Plan]:
+    """Every plan that the wishes leave open.
+
+    Compilation is tried only where it is wished for: it costs about a minute before it is known whether it pays, and on
+    a CPU it seldom does.
+    """
+    device = wishes.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    precisions = [wishes.precision] if wishes.precision else ["fp32", "bf16"]
+    layouts = [True, False] if wishes.channels_last is None else [wishes.channels_last]
+    return [Plan(device, p, layout, bool(wishes.compiled)) for p in precisions for layout in layouts]
+
+
+def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wishes: Wishes) -> Plan:
+    """The fastest plan for training steps of this network on images of this shape (B, C, H, W).
+
+    Measured once; the choice is kept in the cache folder for this network, shape, machine and version of torch.
+    """
+    plans = candidates(wishes)
+    if len(plans) == 1:
+        return plans[0]
+    network = build()
+    kept = cache_folder() / "plans" / f"{_key(network, shape, plans)}.json"
+    if (plan := _kept(kept)) is not None:
+        return plan
+    rates = [(plan, images_per_second(plan, network, shape)) for plan in plans]
+    best = max(rates, key=lambda pair: pair[1])[0]
+    plan = replace(best, measured=tuple((str(plan), round(rate, 1)) for plan, rate in rates))
+    _keep(kept, plan)
+    return plan
+
+
+def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int]) -> float:
+    """The median rate of a few training steps after one to warm up; 0 where this plan does not run at all."""
+    network = network.to(plan.device, memory_format=plan.memory_format).train()
+    images = torch.zeros(shape, device=plan.device).to(memory_format=plan.memory_format)
+    seconds: list[float] = []
+    while len(seconds) <= MEASURED_STEPS and sum(seconds) < ENOUGH_SECONDS:
+        start = time.perf_counter()
+        try:
+            with plan.autocast():
+                scores = network(images)
+            scores.float().logsumexp(1).mean().backward()
+            scores.detach().sum().item()  # waits for the device
+        except RuntimeError:
+            return 0.0
+        network.zero_grad(set_to_none=True)
+        seconds.append(time.perf_counter() - start)
+    return shape[0] / median(seconds[1:] or seconds)
+
+
+def _key(network: nn.Module, shape: tuple[int, ...], plans: list[Plan]) -> str:
+    machine = [platform.node(), platform.machine(), os.cpu_count(), torch.get_num_threads(), torch.__version__]
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    return hashlib.blake2b(repr([machine, gpu, str(network), shape, plans]).encode(), digest_size=12).hexdigest()
+
+
+def _kept(file: Path) -> Plan | None:
+    try:
+        words = json.loads(file.read_text())
+        return Plan(**{**words, "measured": tuple((name, rate) for name, rate in words["measured"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _keep(file: Path, plan: Plan) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(asdict(plan)))
+        part.replace(file)
+    except OSError:
+        return  # a cache that cannot be written costs a measurement next time, nothing else

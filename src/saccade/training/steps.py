@@ -1,0 +1,87 @@
+"""The training loop: a generator of optimizer steps."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Batch = tuple[Tensor, Tensor]
+Objective = Callable[[Tensor, Tensor], Tensor]
+
+
+class OutOfMemory(Exception):
+    """Even a micro-batch of one image does not fit."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimizer step saw. `loss` (the mean) and `correct` (a count) stay on the device until someone reads."""
+
+    loss: Tensor
+    correct: Tensor
+    images: int
+    micro_batch: int
+
+
+@dataclass
+class Trainer:
+    """What an optimizer step needs. `micro_batch` is how many images go through the network at once."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    objective: Objective
+    correct: Objective
+    precision: Callable[[], AbstractContextManager]
+    micro_batch: int
+    clip: float | None = None
+
+    def steps(self, batches: Iterable[Batch]) -> Iterator[Step]:
+        """One optimizer step for each batch of images and labels."""
+        self.network.train()
+        for images, labels in batches:
+            yield self.step(images, labels)
+
+    def step(self, images: Tensor, labels: Tensor) -> Step:
+        """Gradients over the whole batch, in micro-batches where memory demands it, then one update.
+
+        Out of memory, the step starts anew with half the micro-batch: same images, same mean gradient. The running
+        statistics that the failed attempt had touched are put back first.
+        """
+        buffers = [buffer.clone() for buffer in self.network.buffers()]
+        while True:
+            try:
+                loss, correct = self.accumulate(images, labels)
+                break
+            except (
+                RuntimeError
+            ) as error:  # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own
+                if not is_out_of_memory(error):
+                    raise
+                if self.micro_batch == 1:
+                    raise OutOfMemory from error
+                self.micro_batch = -(-min(self.micro_batch, len(images)) // 2)
+                for buffer, before in zip(self.network.buffers(), buffers, strict=True):
+                    buffer.copy_(before)
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+        self.optimizer.step()
+        return Step(loss, correct, len(images), self.micro_batch)
+
+    def accumulate(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        self.optimizer.zero_grad(set_to_none=True)
+        total, correct = torch.zeros((), device=images.device), torch.zeros((), dtype=torch.long, device=images.device)
+        for part, truth in zip(images.split(self.micro_batch), labels.split(self.micro_batch), strict=True):
+            with self.precision():
+                scores = self.network(part)
+            loss = self.objective(scores, truth) * (len(part) / len(images))
+            loss.backward()
+            total += loss.detach()
+            correct += self.correct(scores, truth)
+        return total, correct
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    words = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "could not create a memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error).lower() for word in words)
