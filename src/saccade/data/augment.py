@@ -83,9 +83,7 @@ def crop_at(images: Tensor, tops: Tensor, lefts: Tensor, size: int, mirrored: Te
     return pixels.permute(0, 3, 1, 2)
 
 
-def pad_and_crop(
-    images: Tensor, size: int, padding: int, generator: Generator, mirrored: Tensor | None = None
-) -> Tensor:
+def pad_and_crop(images: Tensor, size: int, padding: int, generator: Generator, mirrored: Tensor | None = None) -> Tensor:
     """(B, C, H, W) with `padding` zeros on each side, cut to (B, C, size, size) at a uniform place: v2.RandomCrop."""
     count, _, height, width = images.shape
     spare_rows, spare_columns = height + 2 * padding - size, width + 2 * padding - size

@@ -18,7 +18,8 @@ LEAST_STD = 1 / 255
 
 def pixels_to_float(pixels: Tensor) -> Tensor:
     """uint8 (B, H, W, C) -> float32 (B, C, H, W) in 0..1 (strides as stored, so already channels_last)."""
-    return pixels.permute(0, 3, 1, 2).float() / 255
+    # In place: fresh memory for each intermediate batch costs far more time than the arithmetic
+    return pixels.permute(0, 3, 1, 2).float().div_(255)
 
 
 def center_crop(images: Tensor, size: int) -> Tensor:
@@ -45,9 +46,7 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         if not 0 < self.size <= self.stored:
-            raise InputError(
-                f"size: {self.size} pixels cannot be cut out of stored images of {self.stored} pixels a side"
-            )
+            raise InputError(f"size: {self.size} pixels cannot be cut out of stored images of {self.stored} pixels a side")
         if not len(self.mean) == len(self.std) == self.channels:
             raise InputError(f"mean and std: {self.channels} values each are needed, one for each channel")
 
@@ -74,7 +73,7 @@ class Preprocess:
         # Made anew each time: a tensor kept from inference mode or from a traced export would not be usable elsewhere
         mean = torch.tensor(self.mean, device=images.device, dtype=images.dtype).view(1, -1, 1, 1)
         std = torch.tensor(self.std, device=images.device, dtype=images.dtype).view(1, -1, 1, 1)
-        return (images.contiguous(memory_format=torch.channels_last) - mean) / std
+        return (images.contiguous(memory_format=torch.channels_last) - mean).div_(std)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """uint8 (B, stored, stored, C) -> normalized float32 (B, C, size, size), channels_last."""

@@ -58,7 +58,7 @@ class Fit:
         self.resident = Resident(prepared.store.pixels, prepared.store.labels, self.device)
         self.train, self.validation = prepared.indices("train"), prepared.indices("validation")
         self.batches_per_epoch = len(training_batches(self.train, recipe.batch))
-        self.network = new_network(prepared).to(self.device, memory_format=plan.memory_format)
+        self.network = new_network(prepared).to(self.device).to(memory_format=plan.memory_format)
         settings = recipe.optimizer
         optimizer = torch.optim.SGD(
             decay_groups(self.network, settings.weight_decay),
@@ -125,7 +125,7 @@ class Fit:
             yield Progress(name, position.batch, self.batches_per_epoch)
             if interruption.asked is not None:
                 self.keep()
-                raise Interrupted
+                raise Interrupted(str(self.run))
             if time.monotonic() - self.saved >= self.recipe.checkpoint.seconds:
                 self.keep()
         self.close_epoch(done, start)
@@ -215,7 +215,9 @@ def new_network(prepared: Prepared) -> nn.Module:
 
 def augmentation(prepared: Prepared) -> Augment:
     settings = prepared.recipe.augment
-    assert settings.crop is not None and settings.padding is not None and settings.flip is not None
+    assert settings.crop is not None
+    assert settings.padding is not None
+    assert settings.flip is not None
     return Augment(
         crop=settings.crop,
         size=prepared.preprocess.size,

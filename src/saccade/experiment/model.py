@@ -52,5 +52,5 @@ def load(run: Path) -> Model:
     preprocess = Preprocess.from_dict(about["preprocess"])
     network = find(about["network"]).build(len(about["classes"]), preprocess.channels)
     network.load_state_dict(state)
-    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.eval().to(memory_format=torch.channels_last)
     return Model(network, about["network"], tuple(about["classes"]), preprocess)

@@ -19,9 +19,7 @@ def basic(cin: int, planes: int, stride: int) -> Body:
 def bottleneck(cin: int, planes: int, stride: int) -> Body:
     """Figure 5, right, with the stride in the 3x3 as torchvision has it (the paper puts it in the first 1x1)."""
     cout = 4 * planes
-    return nn.Sequential(
-        conv(cin, planes, 1), conv(planes, planes, 3, stride), conv(planes, cout, 1, activate=False)
-    ), cout
+    return nn.Sequential(conv(cin, planes, 1), conv(planes, planes, 3, stride), conv(planes, cout, 1, activate=False)), cout
 
 
 def projection(cin: int, cout: int, stride: int) -> nn.Module:

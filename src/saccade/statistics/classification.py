@@ -18,9 +18,7 @@ class ClassScore:
 def check(labels: np.ndarray, probabilities: np.ndarray) -> None:
     """ValueError, with the shapes met, unless labels (N,) index the rows of probabilities (N, C)."""
     if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
-        raise ValueError(
-            f"labels (N,) and probabilities (N, C) are needed, not {labels.shape} and {probabilities.shape}"
-        )
+        raise ValueError(f"labels (N,) and probabilities (N, C) are needed, not {labels.shape} and {probabilities.shape}")
     if not len(labels):
         raise ValueError("there are no images to score")
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:

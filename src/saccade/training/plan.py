@@ -87,7 +87,7 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
 
 def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int]) -> float:
     """The median rate of a few training steps after one to warm up; 0 where this plan does not run at all."""
-    network = network.to(plan.device, memory_format=plan.memory_format).train()
+    network = network.to(plan.device).to(memory_format=plan.memory_format).train()
     images = torch.zeros(shape, device=plan.device).to(memory_format=plan.memory_format)
     seconds: list[float] = []
     while len(seconds) <= MEASURED_STEPS and sum(seconds) < ENOUGH_SECONDS:

@@ -54,9 +54,7 @@ class Trainer:
             try:
                 loss, correct = self.accumulate(images, labels)
                 break
-            except (
-                RuntimeError
-            ) as error:  # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own
+            except RuntimeError as error:  # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own
                 if not is_out_of_memory(error):
                     raise
                 if self.micro_batch == 1:

@@ -1,0 +1,3 @@
+from saccade.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,162 @@
+"""Every command as a plain Python function; the command line only parses words and prints what these return."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saccade.errors import InputError
+from saccade.events import Note, Work
+from saccade.experiment import folder
+from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
+
+if TYPE_CHECKING:
+    from saccade.experiment.predict import Predictions
+
+Record = dict[str, Any]
+VERIFIED = 64  # images on which an export is compared
+
+
+def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any) -> Recipe:
+    """The recipe of a file, of fields, or of both (fields win); sections as dictionaries: `optimizer={"lr": 0.1}`."""
+    words: dict[str, Any] = read_recipe(Path(recipe)) if recipe is not None else {}
+    origin = str(recipe) if recipe is not None else "recipe"
+    if recipe is not None:
+        make_recipe({"data": "digits", **words}, origin)
+    for name, value in fields.items():
+        known = words.get(name)
+        words[name] = known | value if isinstance(value, dict) and isinstance(known, dict) else value
+    if isinstance(data, str | Path):
+        words["data"] = str(data)
+    elif data is not None:
+        words["data"] = "arrays"
+    if "data" not in words:
+        raise InputError("no data: name a folder of images, a CSV, or `digits`")
+    return make_recipe(words)
+
+
+def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | None = None, **fields: Any) -> Work[Record]:
+    """Train on `data` (a path, a name, arrays (X, y) or a sequence of pairs) and write the run folder and its report."""
+    from saccade.experiment.run import train as work
+
+    wanted = recipe_of(data, recipe, **fields)
+    in_memory = None if data is None or isinstance(data, str | Path) else data
+    record = yield from work(wanted, Path(out) if out is not None else None, in_memory)
+    return (yield from _report(record))
+
+
+def resume(run: str | Path, data: Any = None) -> Work[Record]:
+    """Go on with an interrupted run; `data` again when it was in memory."""
+    from saccade.experiment.run import resume as work
+
+    return (yield from _report((yield from work(Path(run), data))))
+
+
+def _report(record: Record) -> Work[Record]:
+    from saccade.report import pictured, write_report
+
+    run = Path(record["run"])
+    ids = pictured(run)
+    file = write_report(run, _pictures(record, ids))
+    yield Note(f"report: {file}")
+    return record
+
+
+def _pictures(record: Record, ids: Sequence[str]) -> dict[str, Any]:
+    """The stored pixels of these images, where the store still stands."""
+    from saccade.data.store import open_stored
+
+    store = open_stored(record["images"]["fingerprint"])
+    if store is None:
+        return {}
+    where = {name: i for i, name in enumerate(store.ids)}
+    return {name: store.pixels[where[name]] for name in ids if name in where}
+
+
+def evaluate(run: str | Path, data: Any = None) -> Work[Record]:
+    """The record of the run, or, with `data`, its scores on other labelled images in the same form."""
+    from saccade.experiment import model
+    from saccade.experiment.predict import evaluate as work
+
+    record = folder.read_record(Path(run))
+    if data is None:
+        return record
+    described, predictions, _ = yield from work(model.load(Path(run)), data)
+    for left in predictions.left_out:
+        yield Note(f"left out: {left.file}: {left.reason}")
+    scores = described.pop("scores")
+    keep = ("run", "network", "seed", "seconds", "classes")
+    return {key: record[key] for key in keep} | {"data": str(data), "scores": {"test": scores}} | described
+
+
+def predict(run: str | Path, images: Sequence[str | Path] | str | Path) -> "Work[Predictions]":
+    """Class and probabilities of image files, and of every image in folders."""
+    from saccade.experiment import model
+    from saccade.experiment.predict import predict as work
+
+    paths = [images] if isinstance(images, str | Path) else images
+    return (yield from work(model.load(Path(run)), [Path(path) for path in paths]))
+
+
+def predictions_csv(predictions: "Predictions") -> str:
+    """One line for each image: file, class, its probability, then the probability of every class."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "class", "probability", *predictions.classes])
+    for name, label, row in zip(predictions.ids, predictions.labels, predictions.probabilities, strict=True):
+        writer.writerow([name, label, f"{row.max():.6f}", *(f"{p:.6f}" for p in row)])
+    return text.getvalue()
+
+
+def export(run: str | Path, to: str = "onnx", out: str | Path | None = None) -> Work[Record]:
+    """Write the trained network as ONNX into the run folder (or `out`), compared with onnxruntime on real images."""
+    from saccade.data.store import open_stored
+    from saccade.experiment import model
+    from saccade.experiment.export import export_onnx
+
+    if to != "onnx":
+        raise InputError(f'there is no export to "{to}"; known: onnx')
+    record = folder.read_record(Path(run))
+    store = open_stored(record["images"]["fingerprint"])
+    if store is None:
+        raise InputError(f"{run}: the images of the run are needed to verify the export; they are no longer in the cache")
+    yield Note("exporting")
+    file = Path(out) if out is not None else Path(run) / "model.onnx"
+    difference = export_onnx(model.load(Path(run)), file, store.pixels[-VERIFIED:])
+    return {"file": str(file), "largest_difference": difference, "images": min(VERIFIED, len(store.pixels))}
+
+
+def doctor(data: Any, size: int | None = None) -> Work[Record]:
+    """Open every image and tell what is used, what is left out and why, and what looks wrong."""
+    from saccade.data.doctor import diagnose
+    from saccade.data.sources import open_source
+    from saccade.experiment.setup import complete, stored_side
+
+    listing = open_source(data)
+    name = str(data) if isinstance(data, str | Path) else "arrays"
+    recipe = complete(make_recipe({"data": name, "images": {"size": size}}), listing)
+    return (yield from diagnose(listing, stored_side(recipe)))
+
+
+def networks() -> list[Record]:
+    """Every network: name, parameters for 1,000 classes (10 for small images), input, paper."""
+    import torch
+
+    from saccade.networks import NETWORKS
+
+    rows = []
+    for name, entry in NETWORKS.items():
+        channels, classes = (1 if "lenet" in name else 3), (1000 if entry.size > 64 else 10)
+        with torch.random.fork_rng(devices=[]), torch.device("cpu" if entry.size <= 64 else "meta"):
+            network = entry.build(classes, channels)
+        rows.append(
+            {
+                "network": name,
+                "parameters": sum(p.numel() for p in network.parameters()),
+                "input": [channels, entry.size, entry.size],
+                "classes": classes,
+                "paper": entry.paper,
+            }
+        )
+    return rows

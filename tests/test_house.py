@@ -1,0 +1,66 @@
+"""The house: imports point down only, and nothing heavy is imported before work starts."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src" / "saccade"
+FLOORS = {
+    **dict.fromkeys(("cli", "__main__", "__init__", "commands", "display", "report"), 6),
+    "experiment": 5,
+    "training": 4,
+    **dict.fromkeys(("tasks", "inspection"), 3),
+    **dict.fromkeys(("optim", "data", "networks"), 2),
+    "layers": 1,
+    **dict.fromkeys(("statistics", "errors", "events", "seeds"), 0),
+}
+
+
+def imports(file: Path) -> set[str]:
+    """The floors that a file imports from: "data" for saccade.data.store, "__init__" for saccade itself."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "saccade" else [node.module]
+        else:
+            continue
+        for name in filter(None, names):
+            parts = name.split(".")
+            if parts[0] == "saccade":
+                found.add(parts[1] if len(parts) > 1 and parts[1] in FLOORS else "__init__")
+    return found
+
+
+def floor_of(file: Path) -> str:
+    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def test_every_file_stands_on_a_floor() -> None:
+    assert {floor_of(file) for file in SOURCE.rglob("*.py")} == set(FLOORS)
+
+
+def test_imports_point_down() -> None:
+    for file in SOURCE.rglob("*.py"):
+        own = floor_of(file)
+        for other in imports(file) - {"__init__"}:
+            assert FLOORS[other] <= FLOORS[own], f"{file.relative_to(SOURCE)} imports {other}, which is above it"
+
+
+def test_statistics_knows_no_torch_and_arrays_only() -> None:
+    for file in (SOURCE / "statistics").rglob("*.py"):
+        assert "torch" not in file.read_text(encoding="utf-8")
+
+
+def test_help_imports_neither_torch_nor_numpy() -> None:
+    script = (
+        "import sys, saccade.cli as cli\n"
+        "for words in ([], *([name, '--help'] for name in cli.SUMMARIES)):\n"
+        "    try: cli.main(words)\n"
+        "    except SystemExit: pass\n"
+        "assert not {'torch', 'numpy', 'torchvision', 'PIL', 'sklearn'} & set(sys.modules), 'heavy imports'\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
