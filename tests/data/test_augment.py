@@ -151,6 +151,12 @@ def test_boxes_are_distributed_as_torchvisions(
     assert (ours[:, 1] + ours[:, 3]).max() <= width
 
 
+def test_every_place_of_a_box_is_equally_likely() -> None:
+    boxes = augment.random_resized_crop_boxes(8000, (6, 6), (0.25, 0.25), (1.0, 1.0), generator())
+    assert (boxes[:, 2:] == 3).all()
+    assert chisquare(torch.bincount(boxes[:, 0] * 4 + boxes[:, 1], minlength=16).numpy()).pvalue > LEAST_P
+
+
 @pytest.mark.parametrize(("height", "width"), [(50, 400), (400, 50), (60, 60)])
 @pytest.mark.usefixtures("seeded")
 def test_the_box_when_no_try_fits_is_torchvisions(height: int, width: int) -> None:

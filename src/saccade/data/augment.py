@@ -115,11 +115,13 @@ def recolour(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
     image), SATURATION (the grey image). factors: (B, K) >= 0. Equal to v2.functional.adjust_* one after the other.
     """
     operations, factors = operations.to(images.device), factors.to(images.device, images.dtype)
+    # One copy, then in place: fresh memory for each round costs more time than the arithmetic
+    images = images.clone()
     for operation, factor in zip(operations.T[..., None, None, None], factors.T[..., None, None, None], strict=True):
         luma = grey(images)
         other = torch.where(operation == SATURATION, luma, luma.mean(dim=(1, 2, 3), keepdim=True))
         other = other * ((1 - factor) * (operation != BRIGHTNESS))
-        images = torch.addcmul(other, images, factor).clamp_(0, 1)
+        torch.addcmul(other, images, factor, out=images).clamp_(0, 1)
     return images
 
 

@@ -1,0 +1,73 @@
+"""One epoch of LeNet-5 on Fashion-MNIST: Saccade against Dataset + ToTensor + DataLoader + SGD, the better of 0 and 2 workers.
+
+Command: uv run python benchmarks/lenet_epoch.py. Takes about 3 minutes on two cores.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from measure import DATA, alternate, report
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from saccade.events import finish
+from saccade.experiment.fit import Fit
+from saccade.experiment.recipe import make_recipe
+from saccade.experiment.run import choose_plan
+from saccade.experiment.setup import prepare
+from saccade.networks import find
+
+BATCH = 64
+
+
+class Usual(Dataset):
+    """As torchvision's MNIST: one PIL image and its transform for each item."""
+
+    def __init__(self, pixels, labels):
+        self.pixels, self.labels, self.transform = pixels, labels, transforms.ToTensor()
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, i):
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.pixels[i])), int(self.labels[i])
+
+
+def usual_epoch(data: Usual, workers: int) -> float:
+    network = find("lenet5").build(10, 1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    loader = DataLoader(data, BATCH, shuffle=True, num_workers=workers)
+    start = time.perf_counter()
+    for images, labels in loader:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(images), labels).backward()
+        optimizer.step()
+    return len(data) / (time.perf_counter() - start)
+
+
+def main() -> None:
+    recipe = make_recipe({"data": str(DATA / "fashion-mnist"), "network": "lenet5", "batch": BATCH, "epochs": 1000})
+    prepared = finish(prepare(recipe))
+    plan = choose_plan(prepared)
+    fit = Fit(prepared, plan, Path(tempfile.mkdtemp()))
+    train = prepared.indices("train")
+    usual = Usual(prepared.store.pixels[train, :, :, 0], prepared.store.labels[train])
+
+    def ours() -> float:
+        start = time.perf_counter()
+        for _ in fit.trainer.steps(fit.batches()):
+            pass
+        fit.position.epoch += 1
+        return len(train) / (time.perf_counter() - start)
+
+    pairs = alternate(ours, lambda: max(usual_epoch(usual, 0), usual_epoch(usual, 2)), rounds=3)
+    report("LeNet-5 on Fashion-MNIST, one epoch of training", "images/s", pairs, batch=BATCH, plan=str(plan))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Where pixels come from: files, arrays, arrays in files, pairs in memory."""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from saccade.data.decode import decode, from_pil
+from saccade.data.listing import Picture, Unusable
+from saccade.errors import InputError
+
+SMALL = 64
+
+
+def hashed(*parts: bytes) -> bytes:
+    state = blake2b(digest_size=16)
+    for part in parts:
+        state.update(part)
+    return state.digest()
+
+
+def stamp_of(paths: Sequence[Path]) -> str:
+    """Changes with names, sizes and times of the files."""
+    state = blake2b(digest_size=16)
+    for path in paths:
+        about = path.stat()
+        state.update(f"{path}|{about.st_size}|{about.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return state.hexdigest()
+
+
+class Files:
+    """Image files below a folder."""
+
+    def __init__(self, root: Path, paths: Sequence[str]):
+        self.root, self.paths = root, paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def data(self, index: int) -> bytes:
+        try:
+            return (self.root / self.paths[index]).read_bytes()
+        except OSError as error:
+            raise Unusable(f"cannot be read ({error.strerror})") from None
+
+    def read(self, index: int) -> Picture:
+        return decode(self.data(index))
+
+    def stamp(self) -> str:
+        return stamp_of([self.root / path for path in self.paths])
+
+    def digest(self, index: int) -> bytes:
+        try:
+            return hashed(self.data(index))
+        except Unusable as reason:
+            return hashed(str(reason).encode())
+
+    def usual_side(self) -> int | None:
+        """From the headers of up to 50 files."""
+        sides = []
+        for path in self.paths[:: max(1, len(self.paths) // 50)]:
+            try:
+                with Image.open(self.root / path) as image:
+                    sides.append(min(image.size))
+            except Exception:  # whatever is wrong with it will be said when it is decoded
+                continue
+        side = int(np.median(sides)) if sides else SMALL + 1
+        return max(side, 4) if side <= SMALL else None
+
+
+class Array:
+    """uint8 (N, H, W) or (N, H, W, 1 or 3), in memory or loaded on first use from `files`."""
+
+    def __init__(self, load: Callable[[], np.ndarray], count: int, files: Sequence[Path] = ()):
+        self.load, self.count, self.files, self.lock = load, count, files, Lock()
+        self.loaded: np.ndarray | None = None
+
+    def pixels(self) -> np.ndarray:
+        with self.lock:
+            if self.loaded is None:
+                pixels = self.load()
+                self.loaded = pixels[..., None] if pixels.ndim == 3 else pixels
+            return self.loaded
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, index: int) -> Picture:
+        return Picture(self.pixels()[index])
+
+    def stamp(self) -> str:
+        return stamp_of(self.files) if self.files else hashed(np.ascontiguousarray(self.pixels()).tobytes()).hex()
+
+    def digest(self, index: int) -> bytes:
+        return hashed(self.pixels()[index].tobytes())
+
+    def usual_side(self) -> int | None:
+        side = min(self.pixels().shape[1:3])
+        return side if side <= SMALL else None
+
+
+class Pairs:
+    """Any sequence of (image, label): PIL images, arrays, tensors (C, H, W) or paths."""
+
+    def __init__(self, pairs: Sequence[tuple[Any, Any]]):
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def read(self, index: int) -> Picture:
+        image = self.pairs[index][0]
+        if isinstance(image, str | Path):
+            return decode(Path(image).read_bytes())
+        return from_pil(image) if isinstance(image, Image.Image) else Picture(eight_bit(image, f"image {index}"))
+
+    def digest(self, index: int) -> bytes:
+        try:
+            pixels = self.read(index).pixels
+        except Unusable as reason:
+            return hashed(str(reason).encode())
+        return hashed(str(pixels.shape).encode(), pixels.tobytes())
+
+    def stamp(self) -> str:
+        return hashed(*(self.digest(i) for i in range(len(self)))).hex()
+
+    def usual_side(self) -> int | None:
+        sides = [min(self.read(i).pixels.shape[:2]) for i in range(0, len(self), max(1, len(self) // 20))]
+        side = int(np.median(sides))
+        return side if side <= SMALL else None
+
+
+def eight_bit(image: Any, what: str) -> np.ndarray:
+    """uint8 (H, W, 1 or 3) of an array (H, W), (H, W, C) or (C, H, W): uint8, or floats from 0 to 1."""
+    array = np.asarray(image)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim == 3 and array.shape[2] not in (1, 3) and array.shape[0] in (1, 3):
+        array = array.transpose(1, 2, 0)
+    if array.ndim != 3 or array.shape[2] not in (1, 3):
+        raise InputError(f"{what}: an image is (H, W), (H, W, 1 or 3) or (1 or 3, H, W), this is {np.shape(image)}")
+    return scaled(array, what)
+
+
+def scaled(array: np.ndarray, what: str) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return array
+    low, high = float(array.min()), float(array.max())
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
+        return np.round(array * 255).astype(np.uint8)
+    if low >= 0 and high <= 255 and (array.dtype.kind in "iu" or bool((array == np.round(array)).all())):
+        return array.astype(np.uint8)
+    raise InputError(f"{what}: pixels are 0..255 or floats 0..1, these are {array.dtype} from {low:g} to {high:g}")

@@ -1,0 +1,45 @@
+"""Where images come from: one file a kind of source, each giving a Listing."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from saccade.data.listing import Listing
+from saccade.data.sources import cifar, folders, idx, memory, table
+from saccade.errors import InputError
+
+
+def open_source(data: Any, group: str | None = None) -> Listing:
+    """The listing of whatever `data` is: a path, a name, (X, y), a sequence of (image, label), or a listing."""
+    if isinstance(data, Listing):
+        return data
+    if not isinstance(data, str | Path):
+        return memory.from_memory(data)
+    path = Path(data).expanduser()
+    if str(data) == "digits" and not path.exists():
+        return memory.digits()
+    if not path.exists():
+        return _by_name(str(data), path)
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return table.read(path, group)
+    if group is not None:
+        raise InputError(f"{path}: groups are a column of a CSV; this is none")
+    for kind in (idx, cifar):
+        if (listing := kind.recognize(path)) is not None:
+            return listing
+    if path.is_dir():
+        return folders.read(path)
+    raise InputError(f"{path}: expected a folder, a CSV or an archive of CIFAR; this is a {path.suffix or 'file'} file")
+
+
+def _by_name(name: str, path: Path) -> Listing:
+    """A torchvision data set, where the word has the form of a name; InputError otherwise."""
+    if name.replace("torchvision:", "").isidentifier():
+        from saccade.data.sources import hub
+
+        if (listing := hub.by_name(name.replace("torchvision:", ""))) is not None:
+            return listing
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, [*beside, "digits"], n=1)
+    hint = f', did you mean "{path.parent / near[0] if near[0] in beside else near[0]}"?' if near else ""
+    raise InputError(f"{name}: there is no such file or folder{hint}")

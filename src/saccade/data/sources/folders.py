@@ -1,0 +1,138 @@
+"""Class folders, with or without train, validation and test above them."""
+
+import unicodedata
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from saccade.data.images import Files
+from saccade.data.listing import PARTS, Finding, LeftOut, Listing
+from saccade.errors import InputError
+
+PART_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+FORM = "expected a folder for each class with its images, or train/, validation/ and test/ with such folders"
+
+
+def read(root: Path) -> Listing:
+    """All images below the root by class; what is passed over is listed with the reason."""
+    left_out: list[LeftOut] = []
+    tops = folders_in(root, root, left_out)
+    named = {PART_NAMES.get(top.name.lower(), ""): top for top in tops}
+    divided = bool(tops) and "" not in named and len(named) == len(tops)
+    if divided and "train" not in named:
+        raise InputError(f"{root}: there is {' and '.join(top.name for top in tops)} but no train folder")
+    found: list[tuple[str, str, str]] = []  # path, class, part
+    for part, folder in (named.items() if divided else [("", root)]):
+        for klass in folders_in(folder, root, left_out) if divided else tops:
+            files = files_below(klass, root, left_out)
+            found += [(file, unicodedata.normalize("NFC", klass.name), part) for file in files]
+            if not files:
+                left_out.append(LeftOut(relative(klass, root) + "/", "class folder without images"))
+    if not found:
+        raise InputError(f"{root}: no images in class folders ({FORM})")
+    return listing(root, found, left_out)
+
+
+def listing(root: Path, found: list[tuple[str, str, str]], left_out: list[LeftOut]) -> Listing:
+    """The class map is pinned on the training part: a class that is only elsewhere is left out by name."""
+    learned = sorted({klass for _, klass, part in found if part in ("train", "")})
+    if len(learned) < 2:
+        raise InputError(
+            f"{root}: one class only ({learned[0] if learned else 'none'}); a classifier needs at least two class folders"
+        )
+    findings = differences(found, learned)
+    for path, klass, _ in found:
+        if klass not in learned:
+            left_out.append(LeftOut(path, f'class "{klass}" is not in train'))
+    found = [each for each in found if each[1] in learned]
+    number = {klass: i for i, klass in enumerate(learned)}
+    paths = [path for path, _, _ in found]
+    return Listing(
+        name=root.resolve().name,
+        source=str(root),
+        classes=tuple(learned),
+        images=Files(root, paths),
+        ids=paths,
+        labels=np.array([number[klass] for _, klass, _ in found]),
+        parts=np.array([part for _, _, part in found]),
+        photos=True,
+        left_out=left_out,
+        findings=findings,
+    )
+
+
+def differences(found: list[tuple[str, str, str]], learned: list[str]) -> list[Finding]:
+    """What is odd about the class folders."""
+    findings = []
+    by_part = defaultdict(set)
+    for _, klass, part in found:
+        by_part[part].add(klass)
+    for part in PARTS:
+        if part in by_part and (absent := sorted(set(learned) - by_part[part])):
+            findings.append(Finding("classes differ", f"{part} has no images of {', '.join(absent)}"))
+        if extra := sorted(by_part[part] - set(learned)):
+            findings.append(Finding("classes differ", f"{part} has {', '.join(extra)}, which train lacks: left out"))
+    folded = defaultdict(list)
+    for klass in learned:
+        folded[klass.casefold()].append(klass)
+    for same in folded.values():
+        if len(same) > 1:
+            findings.append(Finding("similar names", f"{' and '.join(same)} differ only in case; are they one class?"))
+    return findings
+
+
+def relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def folders_in(folder: Path, root: Path, left_out: list[LeftOut]) -> list[Path]:
+    """The visible folders, by name; files and hidden folders are left out by name."""
+    kept = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            if hidden(path):
+                count = sum(1 for each in path.rglob("*") if each.is_file())
+                left_out.append(LeftOut(relative(path, root) + "/", f"hidden folder ({count} files)"))
+            else:
+                kept.append(path)
+        else:
+            left_out.append(LeftOut(relative(path, root), "not in a class folder"))
+    return kept
+
+
+def files_below(folder: Path, root: Path, left_out: list[LeftOut]) -> list[str]:
+    """The image files of a class and of the folders in it, by name, relative to the root."""
+    kept: list[str] = []
+    for path in sorted(folder.iterdir()):
+        name = relative(path, root)
+        if path.is_dir():
+            if hidden(path):
+                count = sum(1 for each in path.rglob("*") if each.is_file())
+                left_out.append(LeftOut(name + "/", f"hidden folder ({count} files)"))
+            else:
+                kept += files_below(path, root, left_out)
+        elif hidden(path):
+            left_out.append(LeftOut(name, "hidden file"))
+        elif path.suffix.lower() not in extensions():
+            left_out.append(LeftOut(name, f"not an image file ({path.suffix or 'no ending'})"))
+        else:
+            kept.append(name)
+    return kept
+
+
+def hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name == "__MACOSX"
+
+
+def extensions() -> set[str]:
+    """The endings of every format that Pillow reads."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    return {ending for ending, kind in known.items() if kind in Image.OPEN} - {".pdf", ".mpg", ".mpeg", ".h5", ".hdf"}
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Every image file below a folder, for prediction."""
+    return [folder / name for name in files_below(folder, folder, [])]

@@ -1,0 +1,95 @@
+"""IDX files, plain or .gz: the format of MNIST and its successors."""
+
+import gzip
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from saccade.data.images import Array
+from saccade.data.listing import Listing
+from saccade.errors import InputError
+
+FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+PARTS = {"train": "train", "t10k": "test", "test": "test"}
+
+
+def recognize(folder: Path) -> Listing | None:
+    """The listing of a folder with train-images-idx3-ubyte and so on; None when it holds no such files."""
+    if not folder.is_dir():
+        return None
+    pairs = []
+    for prefix, part in PARTS.items():
+        images, labels = find(folder, prefix, "images", 3), find(folder, prefix, "labels", 1)
+        if images and labels:
+            pairs.append((part, images, labels))
+        elif images or labels:
+            raise InputError(f"{folder}: {(images or labels).name} stands alone; images and labels come in pairs")  # type: ignore[union-attr]
+    if not pairs:
+        return None
+    if pairs[0][0] != "train":
+        raise InputError(f"{folder}: there is a test part but no train-images-idx3-ubyte")
+    labels = [read(file) for _, _, file in pairs]
+    counts = [header(file)[0] for _, file, _ in pairs]
+    for (_, images, file), found, count in zip(pairs, labels, counts, strict=True):
+        if len(found) != count:
+            raise InputError(f"{file}: {len(found):,} labels for {count:,} images of {images.name}")
+    return listing(folder, [part for part, _, _ in pairs], [images for _, images, _ in pairs], labels)
+
+
+def listing(folder: Path, parts: list[str], files: list[Path], labels: list[np.ndarray]) -> Listing:
+    sizes = [len(each) for each in labels]
+    return Listing(
+        name=folder.resolve().name,
+        source=str(folder),
+        classes=class_names(folder, int(max(each.max() for each in labels)) + 1),
+        images=Array(partial(read_all, files), sum(sizes), files),
+        ids=[f"{part}/{i}" for part, size in zip(parts, sizes, strict=True) for i in range(size)],
+        labels=np.concatenate(labels).astype(np.int64),
+        parts=np.repeat(parts, sizes),
+    )
+
+
+def class_names(folder: Path, count: int) -> tuple[str, ...]:
+    if "fashion" in folder.resolve().as_posix().lower() and count == 10:
+        return FASHION
+    return tuple(str(i) for i in range(count))
+
+
+def find(folder: Path, prefix: str, what: str, dimensions: int) -> Path | None:
+    for joint in ("-", "."):
+        for ending in ("", ".gz"):
+            file = folder / f"{prefix}-{what}{joint}idx{dimensions}-ubyte{ending}"
+            if file.is_file():
+                return file
+    return None
+
+
+def header(file: Path) -> tuple[int, ...]:
+    """The sizes that the file announces."""
+    opened = gzip.open(file) if file.suffix == ".gz" else file.open("rb")
+    try:
+        with opened as stream:
+            start = stream.read(16)
+    except (OSError, EOFError) as error:
+        raise InputError(f"{file}: cannot be unpacked ({error})") from error
+    if len(start) < 8 or start[:3] != b"\x00\x00\x08" or start[3] not in (1, 3):
+        raise InputError(f"{file}: an IDX file of bytes begins with 00 00 08 01 or 03, this one with {start[:4].hex(' ')}")
+    return tuple(int.from_bytes(start[4 + 4 * i : 8 + 4 * i], "big") for i in range(start[3]))
+
+
+def read(file: Path) -> np.ndarray:
+    """The array of a file, uint8."""
+    shape = header(file)
+    try:
+        data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    except (OSError, EOFError) as error:
+        raise InputError(f"{file}: cannot be unpacked to its end ({error})") from error
+    start = 4 + 4 * len(shape)
+    if len(data) != start + int(np.prod(shape)):
+        raise InputError(f"{file}: {start + int(np.prod(shape)):,} bytes are announced, {len(data):,} are there")
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+def read_all(files: list[Path]) -> np.ndarray:
+    return np.concatenate([read(file) for file in files])

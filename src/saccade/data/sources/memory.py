@@ -1,0 +1,52 @@
+"""Arrays (X, y), sequences of (image, label), and the digits that come with scikit-learn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from saccade.data.images import Array, Pairs, scaled
+from saccade.data.listing import Images, Listing
+from saccade.errors import InputError
+
+
+def digits() -> Listing:
+    """1,797 handwritten digits of 8x8 pixels with 17 grey levels (UCI, through scikit-learn)."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    pixels = np.round(found.images * (255 / 16)).astype(np.uint8)
+    return _listing("digits", "digits", Array(lambda: pixels, len(pixels)), found.target)
+
+
+def from_memory(data: Any) -> Listing:
+    """(X, y) of arrays, or any sequence of (image, label)."""
+    if isinstance(data, tuple) and len(data) == 2 and hasattr(data[0], "shape"):
+        x, y = np.asarray(data[0]), np.asarray(data[1])
+        if x.ndim not in (3, 4) or len(x) != len(y) or y.ndim != 1:
+            raise InputError(f"X is (N, H, W) or (N, H, W, C) and y is (N,); these are {x.shape} and {y.shape}")
+        if x.ndim == 4 and x.shape[3] not in (1, 3):
+            if x.shape[1] not in (1, 3):
+                raise InputError(f"X has 1 or 3 channels, first or last; this is {x.shape}")
+            x = x.transpose(0, 2, 3, 1)
+        pixels = scaled(x, "X")
+        return _listing("arrays", "arrays", Array(lambda: pixels, len(pixels)), y)
+    if not isinstance(data, Sequence) and not hasattr(data, "__getitem__"):
+        raise InputError(f"data is a path, a name, (X, y), or a sequence of (image, label); this is a {type(data).__name__}")
+    labels = np.array([data[i][1] for i in range(len(data))])
+    return _listing("arrays", "arrays", Pairs(data), labels)
+
+
+def _listing(name: str, source: str, images: Images, labels: np.ndarray) -> Listing:
+    classes, numbers = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(f"{name}: {len(classes)} class in {len(labels)} labels; a classifier needs at least two")
+    return Listing(
+        name=name,
+        source=source,
+        classes=tuple(str(each) for each in classes),
+        images=images,
+        ids=[str(i) for i in range(len(labels))],
+        labels=numbers.astype(np.int64),
+        parts=np.full(len(labels), "", dtype="<U10"),
+    )

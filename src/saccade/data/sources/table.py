@@ -1,0 +1,81 @@
+"""A CSV of path, label and, optionally, split and group."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from saccade.data.images import Files
+from saccade.data.listing import LeftOut, Listing
+from saccade.data.sources.folders import PART_NAMES, differences
+from saccade.errors import InputError, suggestion
+
+PATH_NAMES = ("path", "file", "filename", "image")
+LABEL_NAMES = ("label", "class", "target")
+
+
+def read(file: Path, group: str | None) -> Listing:
+    """Paths are relative to the CSV; a file that is missing is left out by name."""
+    rows, columns = read_rows(file)
+    path_column = column(file, columns, PATH_NAMES)
+    label_column = column(file, columns, LABEL_NAMES)
+    group_column = column(file, columns, (group,)) if group else ("group" if "group" in columns else None)
+    left_out, kept = [], []
+    for number, row in rows:
+        if None in row.values() or not row[path_column] or not row[label_column]:
+            raise InputError(f"{file}, line {number}: a {path_column} and a {label_column} are needed, met {list(row.values())}")
+        part = row.get("split", "").strip().lower()
+        if part not in (*PART_NAMES, ""):
+            raise InputError(f'{file}, line {number}: split is train, validation or test, not "{part}"')
+        if (file.parent / row[path_column]).is_file():
+            kept.append((row[path_column], row[label_column], PART_NAMES.get(part, ""), row.get(group_column or "", "")))
+        else:
+            left_out.append(LeftOut(row[path_column], "no such file"))
+    if not kept:
+        raise InputError(f"{file}: none of its {len(rows)} files exists; paths are read relative to {file.parent}")
+    return listing(file, kept, left_out, group_column is not None)
+
+
+def listing(file: Path, kept: list[tuple[str, str, str, str]], left_out: list[LeftOut], grouped: bool) -> Listing:
+    learned = sorted({label for _, label, part, _ in kept if part in ("train", "")})
+    if len(learned) < 2:
+        raise InputError(f"{file}: {len(learned)} class in the training part; a classifier needs at least two")
+    findings = differences([(path, label, part) for path, label, part, _ in kept], learned)
+    left_out += [LeftOut(path, f'class "{label}" is not in train') for path, label, _, _ in kept if label not in learned]
+    kept = [row for row in kept if row[1] in learned]
+    paths = [row[0] for row in kept]
+    return Listing(
+        name=file.stem,
+        source=str(file),
+        classes=tuple(learned),
+        images=Files(file.parent, paths),
+        ids=paths,
+        labels=np.array([learned.index(row[1]) for row in kept]),
+        parts=np.array([row[2] for row in kept]),
+        groups=np.array([row[3] for row in kept]) if grouped else None,
+        photos=True,
+        left_out=left_out,
+        findings=findings,
+    )
+
+
+def read_rows(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """Rows with their line numbers, and the columns; comma, semicolon or tab."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: this CSV cannot be read as UTF-8 text ({error})") from error
+    head = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, restkey="more")
+    columns = [name.strip().lower() for name in reader.fieldnames or []]
+    reader.fieldnames = columns
+    return [(reader.line_num, row) for row in reader], columns
+
+
+def column(file: Path, columns: list[str], names: tuple[str | None, ...]) -> str:
+    for name in names:
+        if name in columns:
+            return str(name)
+    wanted = str(names[0])
+    raise InputError(f'{file}: there is no column "{wanted}"{suggestion(wanted, columns)} (columns: {", ".join(columns)})')
