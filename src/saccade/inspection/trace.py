@@ -50,7 +50,7 @@ class _Recorder(TorchFunctionMode):
         self.counted: set[str] = set()
         self.path = [""]
         for name, module in self.modules.items():
-            module.register_forward_pre_hook(lambda m, args, name=name: self.path.append(name))  # type: ignore[misc]
+            module.register_forward_pre_hook(lambda m, args, name=name: self.path.append(name))
             module.register_forward_hook(lambda m, args, out: self.path.pop() and None)
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -83,6 +83,7 @@ def start_as_published(network: nn.Module) -> None:
         if isinstance(module, nn.Conv2d | nn.Linear):
             bound = 2.4 / module.weight[0].numel()
             nn.init.uniform_(module.weight, -bound, bound)
+            assert module.bias is not None
             nn.init.zeros_(module.bias)
         elif isinstance(module, Subsampling):
             nn.init.uniform_(module.weight, -2.4 / 4, 2.4 / 4)

@@ -38,7 +38,9 @@ def recognize(path: Path) -> Listing | None:
                 raise InputError(f"{path}: there is {found[0]} but no training file")
             return listing(path, [present[name] for name in found], label_bytes)
     if path.is_file():
-        raise InputError(f"{path}: the binary version of CIFAR is expected (data_batch_1.bin ...), met {sorted(present)[:3]}")
+        raise InputError(
+            f"{path}: the binary version of CIFAR is expected (data_batch_1.bin ...), met {sorted(present)[:3]}"
+        )
     return None
 
 

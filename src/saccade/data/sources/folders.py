@@ -23,7 +23,7 @@ def read(root: Path) -> Listing:
     if divided and "train" not in named:
         raise InputError(f"{root}: there is {' and '.join(top.name for top in tops)} but no train folder")
     found: list[tuple[str, str, str]] = []  # path, class, part
-    for part, folder in (named.items() if divided else [("", root)]):
+    for part, folder in named.items() if divided else [("", root)]:
         for klass in folders_in(folder, root, left_out) if divided else tops:
             files = files_below(klass, root, left_out)
             found += [(file, unicodedata.normalize("NFC", klass.name), part) for file in files]
@@ -42,9 +42,7 @@ def listing(root: Path, found: list[tuple[str, str, str]], left_out: list[LeftOu
             f"{root}: one class only ({learned[0] if learned else 'none'}); a classifier needs at least two class folders"
         )
     findings = differences(found, learned)
-    for path, klass, _ in found:
-        if klass not in learned:
-            left_out.append(LeftOut(path, f'class "{klass}" is not in train'))
+    left_out += [LeftOut(path, f'class "{klass}" is not in train') for path, klass, _ in found if klass not in learned]
     found = [each for each in found if each[1] in learned]
     number = {klass: i for i, klass in enumerate(learned)}
     paths = [path for path, _, _ in found]

@@ -20,20 +20,20 @@ def recognize(folder: Path) -> Listing | None:
         return None
     pairs = []
     for prefix, part in PARTS.items():
-        images, labels = find(folder, prefix, "images", 3), find(folder, prefix, "labels", 1)
-        if images and labels:
-            pairs.append((part, images, labels))
-        elif images or labels:
-            raise InputError(f"{folder}: {(images or labels).name} stands alone; images and labels come in pairs")  # type: ignore[union-attr]
+        found = [file for file in (find(folder, prefix, "images", 3), find(folder, prefix, "labels", 1)) if file]
+        if len(found) == 1:
+            raise InputError(f"{found[0]} stands alone; images and labels come in pairs")
+        if found:
+            pairs.append((part, found[0], found[1]))
     if not pairs:
         return None
     if pairs[0][0] != "train":
         raise InputError(f"{folder}: there is a test part but no train-images-idx3-ubyte")
     labels = [read(file) for _, _, file in pairs]
     counts = [header(file)[0] for _, file, _ in pairs]
-    for (_, images, file), found, count in zip(pairs, labels, counts, strict=True):
-        if len(found) != count:
-            raise InputError(f"{file}: {len(found):,} labels for {count:,} images of {images.name}")
+    for (_, images, file), each, count in zip(pairs, labels, counts, strict=True):
+        if len(each) != count:
+            raise InputError(f"{file}: {len(each):,} labels for {count:,} images of {images.name}")
     return listing(folder, [part for part, _, _ in pairs], [images for _, images, _ in pairs], labels)
 
 
@@ -67,9 +67,8 @@ def find(folder: Path, prefix: str, what: str, dimensions: int) -> Path | None:
 
 def header(file: Path) -> tuple[int, ...]:
     """The sizes that the file announces."""
-    opened = gzip.open(file) if file.suffix == ".gz" else file.open("rb")
     try:
-        with opened as stream:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
             start = stream.read(16)
     except (OSError, EOFError) as error:
         raise InputError(f"{file}: cannot be unpacked ({error})") from error

@@ -32,7 +32,9 @@ def from_memory(data: Any) -> Listing:
         pixels = scaled(x, "X")
         return _listing("arrays", "arrays", Array(lambda: pixels, len(pixels)), y)
     if not isinstance(data, Sequence) and not hasattr(data, "__getitem__"):
-        raise InputError(f"data is a path, a name, (X, y), or a sequence of (image, label); this is a {type(data).__name__}")
+        raise InputError(
+            f"data is a path, a name, (X, y), or a sequence of (image, label); this is a {type(data).__name__}"
+        )
     labels = np.array([data[i][1] for i in range(len(data))])
     return _listing("arrays", "arrays", Pairs(data), labels)
 

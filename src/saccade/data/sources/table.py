@@ -23,7 +23,9 @@ def read(file: Path, group: str | None) -> Listing:
     left_out, kept = [], []
     for number, row in rows:
         if None in row.values() or not row[path_column] or not row[label_column]:
-            raise InputError(f"{file}, line {number}: a {path_column} and a {label_column} are needed, met {list(row.values())}")
+            raise InputError(
+                f"{file}, line {number}: a {path_column} and a {label_column} are needed, met {list(row.values())}"
+            )
         part = row.get("split", "").strip().lower()
         if part not in (*PART_NAMES, ""):
             raise InputError(f'{file}, line {number}: split is train, validation or test, not "{part}"')

@@ -1,0 +1,138 @@
+"""What is wrong with a set of images: duplicates, contradictions, conversions."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saccade.data.listing import PARTS, Finding, Listing
+from saccade.events import Work
+
+if TYPE_CHECKING:
+    from saccade.data.store import Store
+
+MOST_COMPARED = 30_000  # near duplicates are searched pair by pair
+NEAR = 3.0  # root mean square difference of two thumbnails, in grey levels of 255
+FLAT = 8.0  # thumbnails with less contrast (standard deviation) all look alike
+THUMB = 16
+
+
+def thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """float32 (256,): the grey means of a 16x16 grid over uint8 (S, S, C); S below 16 is used as it is."""
+    grey = pixels.mean(2, dtype=np.float32)
+    side = min(THUMB, len(grey))
+    edges = np.linspace(0, len(grey), side + 1).astype(int)[:-1]
+    cells = np.add.reduceat(np.add.reduceat(grey, edges, 0), edges, 1)
+    sizes = np.diff(np.append(edges, len(grey)))
+    return (cells / np.outer(sizes, sizes)).astype(np.float32).ravel()
+
+
+def exact_pairs(pixels: np.ndarray) -> np.ndarray:
+    """(P, 2) indices of images with the same pixels, each with the first of its kind."""
+    first: dict[bytes, int] = {}
+    pairs = []
+    for i, image in enumerate(pixels):
+        key = blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
+        if (other := first.setdefault(key, i)) != i:
+            pairs.append((other, i))
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def near_pairs(thumbs: np.ndarray) -> np.ndarray:
+    """(P, 2) indices of thumbnails (N, D) that differ by at most NEAR, flat ones aside; by blocks of products."""
+    some = np.flatnonzero(thumbs.std(1) >= FLAT)
+    rows = thumbs[some] - 128
+    squares = np.square(rows).sum(1)
+    pairs = []
+    for start in range(0, len(rows), 2048):
+        block = slice(start, start + 2048)
+        distance = squares[block, None] + squares - 2 * rows[block] @ rows.T
+        a, b = np.nonzero(distance <= NEAR**2 * rows.shape[1])
+        a += start
+        pairs.append(np.stack([some[a], some[b]], 1)[a < b])
+    return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.int64)
+
+
+def clusters_of(count: int, pairs: np.ndarray) -> np.ndarray:
+    """(count,) a number for each image, the same for images that pairs connect."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (count, count))
+    return connected_components(links, directed=False)[1].astype(np.int64)
+
+
+def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, list[Finding]]:
+    """Clusters of duplicates and what was found about the images `kept` of the listing, with their stored pixels."""
+    exact = exact_pairs(pixels)
+    near = np.zeros((0, 2), np.int64)
+    if listing.photos and len(pixels) <= MOST_COMPARED:
+        near = near_pairs(np.stack([thumbnail(image) for image in pixels]))
+        same = {tuple(pair) for pair in exact.tolist()}
+        clusters = clusters_of(len(pixels), exact)
+        near = near[clusters[near[:, 0]] != clusters[near[:, 1]]] if same or len(near) else near
+    names = [listing.ids[i] for i in kept]
+    labels, parts = listing.labels[kept], listing.parts[kept]
+    findings = [
+        *duplicates("exact duplicates", exact, names, parts),
+        *duplicates("near duplicates", near, names, parts),
+        *contradictions(np.concatenate([exact, near]), names, labels, listing.classes),
+        *single_images(labels, listing.classes),
+    ]
+    return clusters_of(len(pixels), np.concatenate([exact, near])), findings
+
+
+def duplicates(kind: str, pairs: np.ndarray, names: list[str], parts: np.ndarray) -> Iterable[Finding]:
+    """Within parts, and, worse, across them."""
+    groups = defaultdict(list)
+    for a, b in pairs.tolist():
+        groups[tuple(sorted((parts[a], parts[b]), key=lambda part: (*PARTS, "").index(part)))].append((a, b))
+    for (one, other), found in groups.items():
+        files = tuple(f"{names[a]} = {names[b]}" for a, b in found)
+        if one == other:
+            yield Finding(kind, f"{len(found):,} in {one or 'the data'}, such as {files[0]}", files)
+        else:
+            text = (
+                f"{len(found):,} images of {other} are also in {one}, such as {files[0]}; scores on {other} are optimistic"
+            )
+            yield Finding(f"{kind} across parts", text, files)
+
+
+def contradictions(pairs: np.ndarray, names: list[str], labels: np.ndarray, classes: tuple[str, ...]) -> Iterable[Finding]:
+    files = tuple(
+        f"{names[a]} ({classes[labels[a]]}) = {names[b]} ({classes[labels[b]]})"
+        for a, b in pairs.tolist()
+        if labels[a] != labels[b]
+    )
+    if files:
+        yield Finding("contradicting labels", f"{len(files):,} duplicates have two classes, such as {files[0]}", files)
+
+
+def single_images(labels: np.ndarray, classes: tuple[str, ...]) -> Iterable[Finding]:
+    single = [classes[i] for i, count in enumerate(np.bincount(labels, minlength=len(classes))) if count == 1]
+    if single:
+        yield Finding("tiny classes", f"a single image: {', '.join(single)}; nothing can be said about such a class")
+
+
+def conversions(remarks: dict[str, list[str]]) -> Iterable[Finding]:
+    """What decoding did to images, by kind."""
+    for remark, files in remarks.items():
+        yield Finding("converted", f"{len(files):,} images: {remark}", tuple(files))
+
+
+def diagnose(listing: Listing, side: int) -> Work[dict[str, Any]]:
+    """Open every image (once: training reuses the store) and tell what is used, left out and odd."""
+    from saccade.data.store import build
+
+    store: Store = yield from build(listing, side, None)
+    counts: dict[str, Counter[str]] = {name: Counter() for name in store.classes}
+    for label, part in zip(store.labels, store.parts, strict=True):
+        counts[store.classes[label]][str(part) or "undivided"] += 1
+    return {
+        "used": len(store.labels),
+        "left_out": [{"file": each.file, "reason": each.reason} for each in store.left_out],
+        "findings": [{"kind": f.kind, "text": f.text, "files": list(f.files)} for f in store.findings],
+        "classes": {name: dict(count) for name, count in counts.items()},
+    }
