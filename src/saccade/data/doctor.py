@@ -57,6 +57,8 @@ def near_pairs(thumbs: np.ndarray) -> np.ndarray:
 
 def clusters_of(count: int, pairs: np.ndarray) -> np.ndarray:
     """(count,) a number for each image, the same for images that pairs connect."""
+    if not len(pairs):
+        return np.arange(count)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -70,9 +72,8 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> tuple[np.
     near = np.zeros((0, 2), np.int64)
     if listing.photos and len(pixels) <= MOST_COMPARED:
         near = near_pairs(np.stack([thumbnail(image) for image in pixels]))
-        same = {tuple(pair) for pair in exact.tolist()}
         clusters = clusters_of(len(pixels), exact)
-        near = near[clusters[near[:, 0]] != clusters[near[:, 1]]] if same or len(near) else near
+        near = near[clusters[near[:, 0]] != clusters[near[:, 1]]]
     names = [listing.ids[i] for i in kept]
     labels, parts = listing.labels[kept], listing.parts[kept]
     findings = [

@@ -13,7 +13,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.experiment import folder
 from saccade.tasks import classify
 
-EVALUATION_BATCH = 64
+EVALUATION_BATCH = 32
 
 
 @torch.inference_mode()

@@ -74,9 +74,8 @@ def differences(found: list[tuple[str, str, str]], learned: list[str]) -> list[F
     folded = defaultdict(list)
     for klass in learned:
         folded[klass.casefold()].append(klass)
-    for same in folded.values():
-        if len(same) > 1:
-            findings.append(Finding("similar names", f"{' and '.join(same)} differ only in case; are they one class?"))
+    alike = [" and ".join(same) for same in folded.values() if len(same) > 1]
+    findings += [Finding("similar names", f"{names} differ only in case; are they one class?") for names in alike]
     return findings
 
 
