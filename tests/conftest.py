@@ -1,0 +1,23 @@
+"""The real data beside the checkout, and a cache of the tests' own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the session, so that images are decoded once; never the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["SACCADE_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    if not DATA.is_dir():
+        pytest.skip(f"the real images are not here ({DATA})")
+    return DATA

@@ -1,0 +1,153 @@
+"""Sources, on the real files and on folders as people have them."""
+
+import csv
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saccade import InputError
+from saccade.data.sources import open_source
+
+
+def picture(file: Path, seed: int = 0, size: tuple[int, int] = (20, 24)) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*size, 3), np.uint8)).save(file)
+    return file
+
+
+def folders(root: Path, *names: str, images: int = 3) -> Path:
+    for i, name in enumerate(names):
+        for j in range(images):
+            picture(root / name / f"{j}.png", 100 * i + j)
+    return root
+
+
+def test_clothing_photos(data: Path) -> None:
+    listing = open_source(data / "clothing-small")
+    assert len(listing.ids) == 600
+    assert len(listing.classes) == 10
+    assert {part: int((listing.parts == part).sum()) for part in ("train", "validation", "test")} == {
+        "train": 400,
+        "validation": 80,
+        "test": 120,
+    }
+    assert {left.file for left in listing.left_out} == {"LICENSE", "README.md"}
+
+
+def test_fashion_mnist(data: Path) -> None:
+    listing = open_source(data / "fashion-mnist")
+    assert np.bincount(listing.labels[listing.parts == "train"]).tolist() == [6000] * 10
+    assert np.bincount(listing.labels[listing.parts == "test"]).tolist() == [1000] * 10
+    assert listing.classes[9] == "Ankle boot"
+    assert listing.images.read(0).pixels.shape == (28, 28, 1)
+    assert listing.images.usual_side() == 28
+
+
+@pytest.mark.slow
+def test_cifar10(data: Path, tmp_path: Path) -> None:
+    listing = open_source(data / "cifar-10")
+    assert np.bincount(listing.labels[listing.parts == "train"]).tolist() == [5000] * 10
+    assert np.bincount(listing.labels[listing.parts == "test"]).tolist() == [1000] * 10
+    assert listing.classes[0] == "airplane"
+    assert listing.images.read(59_999).pixels.shape == (32, 32, 3)
+
+
+def test_idx_of_wrong_length_is_named_with_both_numbers(data: Path, tmp_path: Path) -> None:
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        shutil.copy(data / "fashion-mnist" / f"{name}.gz", tmp_path)
+    whole = gzip.decompress((tmp_path / "train-labels-idx1-ubyte.gz").read_bytes())
+    (tmp_path / "train-labels-idx1-ubyte.gz").unlink()
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(whole[:-5])
+    with pytest.raises(InputError, match=r"train-labels-idx1-ubyte: 60,008 bytes are announced, 60,003 are there"):
+        open_source(tmp_path)
+
+
+def test_hidden_folders_and_files_are_listed_and_no_class(tmp_path: Path) -> None:
+    folders(tmp_path, "cat", "dog", ".ipynb_checkpoints")
+    picture(tmp_path / "cat" / ".hidden.png")
+    (tmp_path / "cat" / "notes.txt").write_text("x")
+    listing = open_source(tmp_path)
+    assert listing.classes == ("cat", "dog")
+    reasons = {left.file: left.reason for left in listing.left_out}
+    assert reasons == {
+        ".ipynb_checkpoints/": "hidden folder (3 files)",
+        "cat/.hidden.png": "hidden file",
+        "cat/notes.txt": "not an image file (.txt)",
+    }
+
+
+def test_a_class_that_validation_lacks_shifts_no_label(tmp_path: Path) -> None:
+    folders(tmp_path / "train", "ant", "bee", "cow")
+    folders(tmp_path / "valid", "ant", "cow")
+    listing = open_source(tmp_path)
+    where = [i for i, name in enumerate(listing.ids) if name.startswith("valid/cow")]
+    assert set(listing.labels[where]) == {2}
+    assert any("validation has no images of bee" in finding.text for finding in listing.findings)
+
+
+def test_a_class_that_train_lacks_is_left_out_by_name(tmp_path: Path) -> None:
+    folders(tmp_path / "train", "ant", "bee")
+    folders(tmp_path / "test", "ant", "bee", "zebra")
+    listing = open_source(tmp_path)
+    assert listing.classes == ("ant", "bee")
+    assert sum('"zebra" is not in train' in left.reason for left in listing.left_out) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), "no images in class folders"),
+        (("cat",), "one class only"),
+        (("test/cat", "test/dog"), "no train folder"),
+    ],
+)
+def test_folders_that_cannot_be_used(tmp_path: Path, names: tuple[str, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        open_source(folders(tmp_path, *names))
+
+
+def test_names_that_differ_in_case_and_names_beyond_ascii(tmp_path: Path) -> None:
+    listing = open_source(folders(tmp_path, "Katze", "katze", "Bär", "犬"))
+    assert set(listing.classes) == {"Katze", "katze", "Bär", "犬"}
+    assert any(finding.kind == "similar names" for finding in listing.findings)
+
+
+def test_csv_with_split_and_group(tmp_path: Path) -> None:
+    folders(tmp_path, "a", "b")
+    file = tmp_path / "list.csv"
+    rows = [
+        ("path", "label", "split", "patient"),
+        *((f"{k}/{i}.png", k, "val" if i == 2 else "train", i) for k in "ab" for i in range(3)),
+    ]
+    with file.open("w", newline="") as stream:
+        csv.writer(stream, delimiter=";").writerows([*rows, ("a/none.png", "a", "train", 0)])
+    listing = open_source(file, "patient")
+    assert listing.groups is not None
+    assert listing.groups.tolist() == ["0", "1", "2"] * 2
+    assert (listing.parts == "validation").sum() == 2
+    assert [(left.file, left.reason) for left in listing.left_out] == [("a/none.png", "no such file")]
+    with pytest.raises(InputError, match='no column "patent", did you mean "patient"'):
+        open_source(file, "patent")
+
+
+def test_a_path_with_a_typo_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    folders(tmp_path / "photos", "a", "b")
+    with pytest.raises(InputError, match='no such file or folder, did you mean ".*photos"'):
+        open_source(tmp_path / "photo")
+
+
+def test_arrays_and_pairs() -> None:
+    x = np.random.default_rng(0).random((6, 10, 12, 3))
+    listing = open_source((x, ["b", "a"] * 3))
+    assert listing.classes == ("a", "b")
+    assert listing.labels.tolist() == [1, 0] * 3
+    pairs = [(Image.fromarray((255 * image).astype(np.uint8)), "ab"[i % 2]) for i, image in enumerate(x)]
+    assert open_source(pairs).images.read(2).pixels.shape == (10, 12, 3)
+    with pytest.raises(InputError, match=r"these are \(6, 10, 12, 3\) and \(5,\)"):
+        open_source((x, np.zeros(5)))
+    with pytest.raises(InputError, match="pixels are 0..255 or floats 0..1"):
+        open_source((x * 700, [0, 1] * 3))

@@ -1,0 +1,90 @@
+"""Exact resume: killed at any moment, a run goes on to the bits of the unbroken one. Real processes, really killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+ARGUMENTS = "--network lenet5 --images.size 28 --epochs 4 --batch 32 --plan.precision fp32 --plan.channels_last true".split()
+ARGUMENTS += "--plan.device cpu --augment.brightness 0.2 --checkpoint.seconds 0 --json".split()
+
+
+def saccade(*words: str, **more: Any) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "saccade", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
+    )
+
+
+def finished(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return json.loads(out)
+
+
+def outcome(run: Path) -> tuple[dict[str, np.ndarray], list[dict[str, float]], np.ndarray]:
+    history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for line in history:
+        del line["seconds"]
+    with np.load(run / "predictions.npz") as found:
+        return load_file(run / "model.safetensors"), history, found["probabilities"]
+
+
+def equal(a: Path, b: Path) -> bool:
+    (one, one_history, one_likely), (two, two_history, two_likely) = outcome(a), outcome(b)
+    weights = all(one[name].tobytes() == two[name].tobytes() for name in one)
+    return weights and one_history == two_history and one_likely.tobytes() == two_likely.tobytes()
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "unbroken"
+    finished(saccade("train", "digits", *ARGUMENTS, "--out", str(run)))
+    return run
+
+
+def kill_after(run: Path, checkpoints: int, number: int) -> None:
+    """Start the run and send the signal once it has written this many checkpoints, one a step."""
+    process = saccade("train", "digits", *ARGUMENTS, "--out", str(run))
+    seen, last, limit = 0, 0, time.monotonic() + 120
+    while seen < checkpoints:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < limit
+        try:
+            now = (run / "checkpoint.pt").stat().st_mtime_ns
+        except FileNotFoundError:
+            now = 0
+        seen, last = seen + (now != last), now
+    os.kill(process.pid, number)
+    process.communicate()
+    assert not (run / "record.json").exists()
+
+
+@pytest.mark.parametrize("checkpoints", [2, 30, 70])
+def test_a_killed_run_goes_on_to_the_same_bits(unbroken: Path, tmp_path: Path, checkpoints: int) -> None:
+    run = tmp_path / "killed"
+    kill_after(run, checkpoints, signal.SIGKILL)
+    finished(saccade("resume", str(run), "--json"))
+    assert equal(run, unbroken)
+
+
+def test_an_interrupted_run_keeps_its_place_says_so_and_goes_on(unbroken: Path, tmp_path: Path) -> None:
+    run = tmp_path / "interrupted"
+    kill_after(run, 20, signal.SIGINT)
+    finished(saccade("resume", str(run), "--json"))
+    assert equal(run, unbroken)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(unbroken: Path, tmp_path: Path) -> None:
+    same, other = tmp_path / "same", tmp_path / "other"
+    finished(saccade("train", "--recipe", str(unbroken / "recipe.yaml"), "--out", str(same), "--json"))
+    assert equal(same, unbroken)
+    finished(saccade("train", "digits", *ARGUMENTS, "--seed", "1", "--out", str(other), "--json"))
+    assert not equal(other, unbroken)
