@@ -1,0 +1,47 @@
+"""The page: sections in order, one style sheet, no script and nothing from outside."""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from saccade.report import sections
+from saccade.report.html import details, section, tag, text
+from saccade.report.mistakes import gallery
+
+
+def write_report(run: Path, pictures: Mapping[str, np.ndarray]) -> Path:
+    """Write report.html into the run folder, whole or not at all; `pictures` maps ids to uint8 (H, W, 1 or 3)."""
+    record = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    history = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    recipe = (run / "recipe.yaml").read_text(encoding="utf-8")
+    body = [
+        sections.verdict(record),
+        sections.facts(record),
+        sections.training(record, history),
+        sections.scores(record),
+        sections.confusion(record),
+        sections.per_class(record),
+        sections.confidence(record),
+        gallery(run, record["classes"], pictures),
+        sections.data(record),
+        sections.layers(record),
+        section("The recipe", tag("p", "Repeat it: <code>saccade train --recipe recipe.yaml</code>")),
+        details("recipe.yaml", tag("pre", text(recipe))),
+        sections.machine(record),
+        tag("footer", f"Saccade {text(record['versions']['saccade'])}, run {text(record['run'])}"),
+    ]
+    title = text(f"{record['network']} on {record['data']}")
+    style = files("saccade.report").joinpath("style.css").read_text(encoding="utf-8")
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{style}</style></head><body><main>{''.join(body)}</main></body></html>\n"
+    )
+    file = run / "report.html"
+    part = file.with_suffix(".part")
+    part.write_text(page, encoding="utf-8")
+    part.replace(file)
+    return file
