@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-ARGUMENTS = "--network lenet5 --images.size 28 --epochs 4 --batch 32 --plan.precision fp32 --plan.channels_last true".split()
+ARGUMENTS = (
+    "--network lenet5 --images.size 28 --epochs 4 --batch 32 --plan.precision fp32 --plan.channels_last true".split()
+)
 ARGUMENTS += "--plan.device cpu --augment.brightness 0.2 --checkpoint.seconds 0 --json".split()
 
 

@@ -44,10 +44,8 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     size = recipe.images.size
     assert size is not None
     store = yield from build(listing, stored_side(recipe), recipe.images.channels)
-    recipe = recipe.changed(
-        images={"channels": store.pixels.shape[3]},
-        augment={"flip": recipe.augment.flip if recipe.augment.flip is not None else store.pixels.shape[3] == 3},
-    )
+    if recipe.augment.flip is None:
+        recipe = recipe.changed(augment={"flip": store.pixels.shape[3] == 3})
     fractions = Fractions(validation=recipe.split.validation, test=recipe.split.test)
     parts, split_by = split(store.labels, store.parts, units_of(store.clusters, store.groups), fractions, recipe.seed)
     train = np.flatnonzero(parts == "train")

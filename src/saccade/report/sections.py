@@ -49,7 +49,7 @@ def facts(record: Record) -> str:
     epochs = record["epochs"]
     rows = {
         "parameters": short(record["parameters"]),
-        "multiply-adds an image": short(record["macs"]),
+        "multiply-adds": short(record["macs"]),
         "images": count(record["images"]["used"]),
         "training": f"{record['images_per_second']:,.0f} images/s",
         "all in all": f"{record['seconds']:,.0f} s",

@@ -1,0 +1,172 @@
+"""The main job as a user does it: train, evaluate, predict, export, in one process, on real images."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+import saccade
+from saccade.cli import main
+from saccade.data.store import open_stored
+from saccade.experiment import model
+
+QUICK = "--network resnet20 --images.size 32 --epochs 2 --batch 32 --plan.precision fp32 --plan.channels_last true".split()
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ResNet-20 on clothing photos at 32 px, 2 epochs."""
+    folder = tmp_path_factory.mktemp("runs") / "clothing"
+    assert main(["train", str(data / "clothing-small"), *QUICK, "--out", str(folder), "--json"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def record(run: Path) -> dict[str, Any]:
+    return json.loads((run / "record.json").read_text())
+
+
+def test_the_record_keeps_its_contract(record: dict[str, Any], run: Path) -> None:
+    assert record["run"] == str(run)
+    assert record["network"] == "resnet20"
+    assert record["seed"] == 0
+    assert record["seconds"] > 0
+    assert set(record["scores"]["test"]["accuracy"]) == {"value", "low", "high", "n"}
+    assert record["scores"]["test"]["accuracy"]["n"] == 120
+    assert record["splits"]["train"]["images"] == 400
+    assert {left["file"] for left in record["images"]["left_out"]} == {"LICENSE", "README.md"}
+    assert record["parameters"] == sum(row["parameters"] for row in record["layers"])
+
+
+def test_the_run_folder_is_complete(run: Path) -> None:
+    names = {file.name for file in run.iterdir()}
+    assert names >= {"recipe.yaml", "record.json", "metrics.jsonl", "model.safetensors", "checkpoint.pt"}
+    assert names >= {"predictions.npz", "report.html"}
+    assert not [name for name in names if "part" in name.split(".")]
+
+
+def test_predict_on_the_test_images_reproduces_evaluate_exactly(data: Path, run: Path, tmp_path: Path) -> None:
+    found = saccade.predict(run, data / "clothing-small" / "test")
+    root = data / "clothing-small"
+    by_name = {str(root / name): row for name, row in stored_outcomes(run).items()}
+    assert set(found.ids) == set(by_name)
+    for name, row in zip(found.ids, found.probabilities, strict=True):
+        assert (row == by_name[name]).all(), name
+
+
+def stored_outcomes(run: Path) -> dict[str, np.ndarray]:
+    with np.load(run / "predictions.npz") as outcomes:
+        return dict(zip(outcomes["ids"].tolist(), outcomes["probabilities"], strict=True))
+
+
+def test_evaluate_on_the_same_images_gives_the_same_scores(
+    data: Path, run: Path, record: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run), str(data / "clothing-small"), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["scores"]["test"] == record["scores"]["test"]
+    assert again["confusion"] == record["confusion"]
+
+
+def test_predict_writes_a_csv_and_names_what_it_leaves_out(
+    data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(data / "odd-images" / "pillow" / "hopper.jpg", tmp_path / "good.jpg")
+    (tmp_path / "broken.jpg").write_bytes((tmp_path / "good.jpg").read_bytes()[:900])
+    table = tmp_path / "out.csv"
+    assert main(["predict", str(run), str(tmp_path), "--csv", str(table), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [Path(row["file"]).name for row in result["predictions"]] == ["good.jpg"]
+    assert [Path(row["file"]).name for row in result["left_out"]] == ["broken.jpg"]
+    rows = list(csv.DictReader(table.open()))
+    assert len(rows) == 1
+    assert sum(float(rows[0][name]) for name in model.load(run).classes) == pytest.approx(1, abs=1e-4)
+
+
+def test_onnx_agrees_takes_any_batch_and_carries_names_and_numbers(
+    run: Path, record: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run), "--to", "onnx", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["largest_difference"] < 1e-4
+    session = onnxruntime.InferenceSession(result["file"], providers=["CPUExecutionProvider"])
+    words = session.get_modelmeta().custom_metadata_map
+    assert json.loads(words["saccade.classes"]) == record["classes"]
+    trained = model.load(run)
+    assert json.loads(words["saccade.preprocess"]) == trained.preprocess.to_dict()
+    store = open_stored(record["images"]["fingerprint"])
+    assert store is not None
+    for count in (1, 5):
+        images = trained.preprocess(torch.from_numpy(store.pixels[:count]))
+        theirs = session.run(None, {"images": images.contiguous().numpy()})[0]
+        with torch.inference_mode():
+            assert np.abs(trained.network(images).numpy() - theirs).max() < 1e-4
+
+
+def test_digits_from_python_with_recipe_fields(tmp_path: Path) -> None:
+    record = saccade.train("digits", out=tmp_path / "run", network="lenet5", epochs=3, images={"size": 28})
+    assert record["scores"]["test"]["accuracy"]["value"] > 0.8
+    assert record["epochs"]["trained"] == 3
+
+
+def test_arrays_train_and_resume_says_when_nothing_is_left(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    y = np.repeat([0, 1], 60)
+    x = generator.integers(0, 60, (120, 16, 16), np.uint8)
+    x[y == 1, :8] += 120
+    record = saccade.train((x, y), out=tmp_path / "run", epochs=4, batch=16)
+    assert record["scores"]["test"]["accuracy"]["value"] > 0.9
+    assert saccade.resume(tmp_path / "run")["scores"] == record["scores"]
+
+
+@pytest.mark.slow
+def test_the_default_job_reaches_its_figure(tmp_path: Path) -> None:
+    record = saccade.train("digits", out=tmp_path / "run")
+    assert record["scores"]["test"]["accuracy"]["value"] >= 0.97
+
+
+@pytest.mark.slow
+def test_fashion_mnist(data: Path, tmp_path: Path) -> None:
+    record = saccade.train(data / "fashion-mnist", out=tmp_path / "run", network="lenet5", epochs=10)
+    assert record["scores"]["test"]["accuracy"]["value"] >= 0.90
+
+
+@pytest.mark.slow
+def test_cifar10_a_short_run(data: Path, tmp_path: Path) -> None:
+    record = saccade.train(data / "cifar-10", out=tmp_path / "run", network="resnet20", epochs=1, batch=128)
+    assert record["scores"]["test"]["accuracy"]["value"] > 0.35
+
+
+@pytest.mark.slow
+def test_odd_images_go_the_whole_way(data: Path, tmp_path: Path) -> None:
+    for i, file in enumerate(sorted((data / "odd-images").rglob("*.*"))):
+        target = tmp_path / "odd" / "ab"[i % 2] / f"{i}-{file.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    record = saccade.train(tmp_path / "odd", out=tmp_path / "run", network="resnet20", epochs=1, images={"size": 32})
+    assert record["images"]["used"] + len(record["images"]["left_out"]) == sum(1 for _ in (tmp_path / "odd").rglob("*.*"))
+
+
+def test_one_image_that_is_none_is_an_error(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.jpg").write_text("no image")
+    assert main(["predict", str(run), str(tmp_path / "x.jpg")]) == 2
+    assert "x.jpg" in capsys.readouterr().err
+
+
+def test_prediction_turns_images_upright(data: Path, run: Path, tmp_path: Path) -> None:
+    file = next((data / "clothing-small" / "test" / "pants").iterdir())
+    with Image.open(file) as image:
+        upright = image.convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.rotate(90, expand=True).save(tmp_path / "turned.png", exif=exif)
+    upright.save(tmp_path / "upright.png")
+    found = saccade.predict(run, tmp_path)
+    assert (found.probabilities[0] == found.probabilities[1]).all()

@@ -1,0 +1,103 @@
+"""The command line: what bad input gets. One or two lines, no traceback, exit code 2."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from saccade.cli import main
+
+BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("saccade: ")
+    assert "Traceback" not in err
+    return last
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["trian"], 'no command "trian", did you mean "train"?'),
+        (["train"], "no data"),
+        (["train", "digits", "--network", "resnet81"], 'no network "resnet81", did you mean "resnet18"?'),
+        (["train", "digits", "--optimiser.lr", "1"], 'no option "--optimiser.lr", did you mean "--optimizer.lr"?'),
+        (["train", "digits", "--optimizer.lr", "-1"], "optimizer.lr should be greater than 0, not -1"),
+        (["train", "digits", "--epochs", "many"], "epochs should be a valid integer"),
+        (["train", "digits", "--images.size", "20", "--network", "lenet5"], "lenet5 does not take images of 1x20x20"),
+        (["train", "nowhere/photos"], "nowhere/photos: there is no such file or folder"),
+        (["train", "--recipe", "nowhere.yaml"], "nowhere.yaml: the recipe cannot be read"),
+        (["resume", "nowhere"], "there is no such run folder"),
+        (["evaluate", "nowhere"], "there is no such run folder"),
+        (["predict", "nowhere", "x.jpg"], "there is no such run folder"),
+        (["predict"], "required: RUN, IMAGE"),
+    ],
+)
+def test_bad_words(words: list[str], answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer in refused(words, capsys)
+
+
+def test_a_recipe_with_an_unknown_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("data: digits\noptimizer:\n  momentun: 0.9\n")
+    answer = refused(["train", "--recipe", str(file)], capsys)
+    assert f'{file}: there is no field "optimizer.momentun", did you mean "optimizer.momentum"?' in answer
+    file.write_text("data: [unclosed\n")
+    assert "no YAML at line 2" in refused(["train", "--recipe", str(file)], capsys)
+
+
+def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "precious.txt").write_text("x")
+    assert "exists already" in refused([*BASE, "--out", str(tmp_path)], capsys)
+    assert [file.name for file in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_a_loss_that_is_no_number_stops_with_step_and_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = refused([*BASE, "--optimizer.lr", "1e30", "--out", str(tmp_path / "run")], capsys)
+    assert "at step " in answer
+    assert str(tmp_path / "run" / "checkpoint.pt") in answer
+
+
+def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = [sys.executable, "-m", "saccade", *BASE, "--out", str(run), "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["scores"]["test"]["accuracy"]["n"] == 359
+    assert sum(line.startswith("epoch ") for line in done.stderr.splitlines()) == 1
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "record.json").unlink()
+    whole = (run / "checkpoint.pt").read_bytes()
+    (tmp_path / "copy" / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
+    broken = subprocess.run(
+        [sys.executable, "-m", "saccade", "resume", str(tmp_path / "copy")], capture_output=True, text=True, check=False
+    )
+    assert broken.returncode == 2
+    assert "checkpoint.pt: the checkpoint is damaged" in broken.stderr
+    assert "Traceback" not in broken.stderr
+
+
+def test_doctor_lists_what_it_leaves_out(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for klass in ("hat", "pants"):
+        shutil.copytree(data / "clothing-small" / "test" / klass, tmp_path / "d" / klass)
+    (tmp_path / "d" / "hat" / "cut.jpg").write_bytes((data / "odd-images/pillow/hopper.jpg").read_bytes()[:500])
+    assert main(["doctor", str(tmp_path / "d"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["used"] == 24
+    assert [left["file"] for left in found["left_out"]] == ["hat/cut.jpg"]
+
+
+def test_networks_lists_all_with_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["networks", "--json"]) == 0
+    rows = {row["network"]: row["parameters"] for row in json.loads(capsys.readouterr().out)}
+    assert rows["resnet50"] == 25_557_032
+    assert rows["lenet5_1998"] == 60_000
