@@ -1,4 +1,6 @@
-"""One epoch of LeNet-5 on Fashion-MNIST: Saccade against Dataset + ToTensor + DataLoader + SGD, the better of 0 and 2 workers.
+"""One epoch of LeNet-5 on Fashion-MNIST: Saccade against the usual loop, with the better of 0 and 2 workers.
+
+The usual loop: Dataset + ToTensor + DataLoader + SGD, in torch's defaults.
 
 Command: uv run python benchmarks/lenet_epoch.py. Takes about 3 minutes on two cores.
 """

@@ -130,13 +130,13 @@ def test_csv_with_split_and_group(tmp_path: Path) -> None:
     assert listing.groups.tolist() == ["0", "1", "2"] * 2
     assert (listing.parts == "validation").sum() == 2
     assert [(left.file, left.reason) for left in listing.left_out] == [("a/none.png", "no such file")]
-    with pytest.raises(InputError, match='no column "patent", did you mean "patient"'):
+    with pytest.raises(InputError, match=r'no column "patent", did you mean "patient"'):
         open_source(file, "patent")
 
 
 def test_a_path_with_a_typo_is_answered_with_the_nearest(tmp_path: Path) -> None:
     folders(tmp_path / "photos", "a", "b")
-    with pytest.raises(InputError, match='no such file or folder, did you mean ".*photos"'):
+    with pytest.raises(InputError, match=r'no such file or folder, did you mean ".*photos"'):
         open_source(tmp_path / "photo")
 
 
@@ -149,5 +149,5 @@ def test_arrays_and_pairs() -> None:
     assert open_source(pairs).images.read(2).pixels.shape == (10, 12, 3)
     with pytest.raises(InputError, match=r"these are \(6, 10, 12, 3\) and \(5,\)"):
         open_source((x, np.zeros(5)))
-    with pytest.raises(InputError, match="pixels are 0..255 or floats 0..1"):
+    with pytest.raises(InputError, match=r"pixels are 0..255 or floats 0..1"):
         open_source((x * 700, [0, 1] * 3))
