@@ -14,8 +14,8 @@ def fit(pixels: np.ndarray, side: int, channels: int) -> np.ndarray:
     if found == 3 and channels == 1:
         pixels = np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
     if (height, width) != (side, side):
-        scale = side / min(height, width)
-        size = (max(side, round(width * scale)), max(side, round(height * scale)))
+        short = min(height, width)
+        size = (side * width // short, side * height // short)  # rounded down, as torchvision does
         image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
         # resize only what will be kept: the box is the square in the coordinates of the source

@@ -1,6 +1,7 @@
 """Which images train, which select, which measure."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -35,9 +36,9 @@ def split(
     """(N,) of "train", "validation", "test", and how they came about.
 
     What the source says stays. What it does not hold back is split off the training images: stratified by class, whole
-    units at a time, a function of the seed; no class loses its last unit.
+    units at a time, a function of the seed; no class loses its last training image.
     """
-    result = np.where(parts == "", "train", parts).astype("<U10")
+    result = with_their_units(parts, units)
     said = []
     for part, share in (("test", fractions.test), ("validation", fractions.validation)):
         if share and not (result == part).any():
@@ -52,24 +53,57 @@ def split(
     return result, how or "nothing is held back"
 
 
+def with_their_units(parts: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """(N,) the parts, where an image without one joins the rest of its unit: train first, and train when there is none."""
+    result = np.where(parts == "", "train", parts).astype("<U10")
+    for part in reversed(PARTS):
+        result[(parts == "") & np.isin(units, units[parts == part])] = part
+    return result
+
+
 def stratified(labels: np.ndarray, images: np.ndarray, units: np.ndarray, share: float, seed: int) -> np.ndarray:
     """The images to hold back: from every class about `share`, at least one unit of three or more."""
+    if not len(images):
+        return images
     generator = np.random.default_rng(seed)
     order = images[np.argsort(units[images], kind="stable")]
-    members = np.split(order, np.flatnonzero(np.diff(units[order])) + 1) if len(order) else []
     by_class: dict[int, list[np.ndarray]] = {}
-    for unit in members:
+    for unit in np.split(order, np.flatnonzero(np.diff(units[order])) + 1):
         by_class.setdefault(int(np.bincount(labels[unit]).argmax()), []).append(unit)
+    left = np.bincount(labels[images])
     held: list[np.ndarray] = []
     for label in sorted(by_class):
         own = by_class[label]
-        wanted = max(round(share * sum(len(unit) for unit in own)), int(len(own) >= 3))
-        taken = 0
-        for i in generator.permutation(len(own))[: len(own) - 1]:  # the last unit stays
-            if taken + len(own[i]) / 2 > wanted:
-                continue
-            held.append(own[i])
-            taken += len(own[i])
-            if taken >= wanted:
-                break
+        held += drawn([own[i] for i in generator.permutation(len(own))], labels, left, share)
     return np.sort(np.concatenate(held)) if held else np.zeros(0, np.int64)
+
+
+def drawn(own: list[np.ndarray], labels: np.ndarray, left: np.ndarray, share: float) -> list[np.ndarray]:
+    """The first of the units of one class that make up the share; `left`, training images by class, is counted down."""
+    several = len(own) >= 3
+    wanted = max(round(share * sum(len(unit) for unit in own)), int(several))
+    taken: list[np.ndarray] = []
+    count = 0
+    for unit in own:
+        if count >= wanted:
+            break
+        # a unit that would overshoot by more than the draw falls short without it is passed over
+        if count + len(unit) / 2 <= wanted and take(unit, labels, left):
+            taken.append(unit)
+            count += len(unit)
+    if several and not taken:  # all units are large: better the smallest than a class that is never measured
+        smallest = (unit for unit in sorted(own, key=len) if take(unit, labels, left))
+        taken = list(islice(smallest, 1))
+    return taken
+
+
+def take(unit: np.ndarray, labels: np.ndarray, left: np.ndarray) -> bool:
+    """Count the unit's images down from `left`; False, and nothing counted, when a class would have none left.
+
+    A unit may hold several classes (duplicates with contradicting labels), so its own class is not enough to look at.
+    """
+    after = left - np.bincount(labels[unit], minlength=len(left))
+    if (after[labels[unit]] <= 0).any():
+        return False
+    left[:] = after
+    return True

@@ -4,15 +4,18 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -23,9 +26,13 @@ from saccade.data.resize import fit
 from saccade.errors import InputError
 from saccade.events import Progress, Work
 
-VERSION = 1  # of the pixels that decoding and resizing give, and of the files
+VERSION = 2  # of the pixels that decoding and resizing give, and of the files
 LOOK_AHEAD = 64  # decoded images that may wait to be written
 PROGRESS = 100
+CHUNK = 64  # grey images that are widened to colour at a time
+DAY = 24 * 3600
+BUILDING = "building-"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -57,31 +64,44 @@ def build(listing: Listing, side: int, channels: int | None) -> Work[Store]:
     Opened at once when neither names, sizes nor times of the files changed; when only those changed, found again by the
     content. InputError when no image is usable or the cache folder cannot be written.
     """
-    stamp = key(listing, side, channels, listing.images.stamp())
-    pointer = stores() / f"{stamp}.known"
-    if pointer.is_file() and (store := open_stored(pointer.read_text(), warm=True)) is not None:
+    pointer = stores() / f"{key(listing, side, channels, listing.images.stamp())}.known"
+    if (store := known(pointer)) is not None:
         return described(store, listing)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about odd files; here, since filters are not safe in threads
         digests = yield from in_threads(listing, "fingerprinting", listing.images.digest)
-        state = blake2b(digest_size=12)
-        for digest in digests:
-            state.update(digest)
-        fingerprint = key(listing, side, channels, state.hexdigest())
-        try:
-            if not (stores() / fingerprint).is_dir():
+        fingerprint = key(listing, side, channels, blake2b(b"".join(digests), digest_size=12).hexdigest())
+        if (store := open_stored(fingerprint)) is None:
+            try:
                 yield from write(listing, side, channels, fingerprint)
-            part = pointer.with_name(f"{pointer.name}.{os.getpid()}")
-            part.write_text(fingerprint)
-            part.replace(pointer)
-        except OSError as error:
-            raise InputError(
-                f"{cache_folder()}: the cache cannot be written ({error.strerror}); "
-                "free some space or name another folder in SACCADE_CACHE"
-            ) from error
-    store = open_stored(fingerprint)
-    assert store is not None
+            except OSError as error:
+                raise refusal(error.strerror or str(error)) from error
+            store = open_stored(fingerprint)
+    if store is None:
+        raise refusal("what was written there cannot be read again")
+    with suppress(OSError):  # the images are there; only the next start will be slower
+        remember(pointer, fingerprint)
     return described(store, listing)
+
+
+def refusal(reason: str) -> InputError:
+    way_out = "free some space or name another folder in SACCADE_CACHE"
+    return InputError(f"{cache_folder()}: the decoded images cannot be kept here ({reason}); {way_out}")
+
+
+def known(pointer: Path) -> Store | None:
+    """The store that was made of these very files, by their names, sizes and times."""
+    try:
+        return open_stored(pointer.read_text(encoding="utf-8"), warm=True)
+    except (OSError, ValueError):
+        return None
+
+
+def remember(pointer: Path, fingerprint: str) -> None:
+    with tempfile.TemporaryDirectory(prefix=BUILDING, dir=stores()) as temporary:
+        part = Path(temporary) / pointer.name
+        part.write_text(fingerprint, encoding="utf-8")
+        part.replace(pointer)
 
 
 def stores() -> Path:
@@ -91,132 +111,195 @@ def stores() -> Path:
 def key(listing: Listing, side: int, channels: int | None, content: str) -> str:
     state = blake2b(digest_size=12)
     state.update(json.dumps([VERSION, side, channels, content, listing.classes, listing.photos]).encode())
-    for each in (np.asarray(listing.ids, "U"), listing.labels, listing.parts, listing.groups):
-        state.update(b"" if each is None else np.ascontiguousarray(each).tobytes())
+    for each in columns_of(listing).values():
+        state.update(f"{each.dtype.str}{each.shape}".encode())
+        state.update(np.ascontiguousarray(each).tobytes())
     return state.hexdigest()
+
+
+def columns_of(listing: Listing) -> dict[str, np.ndarray]:
+    """What the listing says of each image, as arrays of fixed types."""
+    columns = {
+        "ids": np.asarray(listing.ids, "U"),
+        "labels": np.asarray(listing.labels, np.int64),
+        "parts": np.asarray(listing.parts, "U"),
+    }
+    return columns if listing.groups is None else {**columns, "groups": np.asarray(listing.groups, "U")}
 
 
 def described(store: Store, listing: Listing) -> Store:
     """Names and findings of the listing belong to where the images are now, not to their content."""
-    words = {**store.__dict__, "name": listing.name, "source": listing.source}
-    return Store(
-        **words | {"left_out": [*listing.left_out, *store.left_out], "findings": [*listing.findings, *store.findings]}
+    return replace(
+        store,
+        name=listing.name,
+        source=listing.source,
+        left_out=[*listing.left_out, *store.left_out],
+        findings=[*listing.findings, *store.findings],
     )
 
 
-def in_threads(listing: Listing, what: str, work: Any) -> Work[list[Any]]:
-    """work(i) for every image, in order; at most LOOK_AHEAD results are waiting."""
-    results: list[Any] = []
-    for i, result in enumerate(ordered(len(listing.images), work)):
+def in_threads(listing: Listing, what: str, work: Callable[[int], Result]) -> Work[list[Result]]:
+    """work(i) for every image, in order."""
+    results: list[Result] = []
+    count = len(listing.images)
+    for result in ordered(count, work):
         results.append(result)
-        if i % PROGRESS == 0:
-            yield Progress(what, i, len(listing.images))
+        if len(results) % PROGRESS == 0 or len(results) == count:
+            yield Progress(what, len(results), count)
     return results
 
 
-def ordered(count: int, work: Any) -> Iterator[Any]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+def ordered(count: int, work: Callable[[int], Result]) -> Iterator[Result]:
+    """work(0), work(1), ... computed in threads; at most LOOK_AHEAD results are waiting, or two for each thread."""
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
         indices = iter(range(count))
-        waiting = [pool.submit(work, i) for i in islice(indices, LOOK_AHEAD)]
-        while waiting:
-            yield waiting.pop(0).result()
-            waiting += [pool.submit(work, i) for i in islice(indices, 1)]
+        waiting = deque(pool.submit(work, i) for i in islice(indices, max(LOOK_AHEAD, 2 * threads)))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(work, i) for i in islice(indices, 1))
+        finally:  # an interrupted build stops at once
+            for future in waiting:
+                future.cancel()
 
 
 def write(listing: Listing, side: int, channels: int | None, fingerprint: str) -> Work[None]:
     """Decode everything into a folder beside its place, then move it there: a killed build leaves nothing half."""
     stores().mkdir(parents=True, exist_ok=True)
+    sweep()
     needed, free = len(listing.images) * side * side * (channels or 3), shutil.disk_usage(stores()).free
     if needed > free:
-        raise InputError(
-            f"{cache_folder()}: {needed:,} bytes are needed for the decoded images, {free:,} are free; "
-            "free some space or name another folder in SACCADE_CACHE"
-        )
-    with tempfile.TemporaryDirectory(prefix="building-", dir=stores()) as temporary:
+        raise refusal(f"{needed:,} bytes are needed, {free:,} are free")
+    with tempfile.TemporaryDirectory(prefix=BUILDING, dir=stores(), ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary) / "store"
         folder.mkdir()
-        kept, left_out, remarks = yield from decode_all(listing, side, channels, folder / "pixels.npy")
+        decoded = yield from decode_all(listing, side, channels, folder / "pixels.npy")
         pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-        clusters, findings = examine(listing, kept, pixels)
-        del pixels
-        table = {
-            "ids": np.asarray(listing.ids, "U")[kept],
-            "labels": listing.labels[kept],
-            "parts": listing.parts[kept],
-            "clusters": clusters,
-        }
-        if listing.groups is not None:
-            table["groups"] = np.asarray(listing.groups, "U")[kept]
-        np.savez(folder / "table.npz", **table)
+        clusters, findings = examine(listing, decoded.kept, pixels)
+        del pixels  # an open file cannot be moved everywhere
+        table = {name: column[decoded.kept] for name, column in columns_of(listing).items()}
+        np.savez(folder / "table.npz", **table, clusters=clusters)
         about = {
             "classes": listing.classes,
             "photos": listing.photos,
-            "left_out": [asdict(each) for each in left_out],
-            "findings": [asdict(each) for each in (*findings, *conversions(remarks))],
+            "left_out": [asdict(each) for each in decoded.left_out],
+            "findings": [asdict(each) for each in (*findings, *conversions(decoded.remarks))],
         }
-        (folder / "about.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
-        try:
-            folder.replace(stores() / fingerprint)
-        except OSError:
-            if not (stores() / fingerprint).is_dir():  # else another process was faster with the same content
-                raise
+        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        put_in_place(folder, fingerprint)
 
 
-def decode_all(
-    listing: Listing, side: int, channels: int | None, file: Path
-) -> Work[tuple[np.ndarray, list[LeftOut], dict[str, list[str]]]]:
-    """Write the usable images into the file; which they are, which not and why, and what was converted."""
+def sweep() -> None:
+    """Remove what killed builds left, once nothing in it has changed for a day."""
+    for folder in stores().glob(f"{BUILDING}*"):
+        with suppress(OSError):  # another process may be removing it
+            if max(each.stat().st_mtime for each in (folder, *folder.rglob("*"))) < time.time() - DAY:
+                shutil.rmtree(folder)
 
-    def decode(index: int) -> Picture | LeftOut:
-        try:
-            picture = listing.images.read(index)
-        except Unusable as reason:
-            return LeftOut(listing.ids[index], str(reason))
-        return Picture(fit(picture.pixels, side, channels or picture.pixels.shape[2]), picture.remarks)
 
-    kept: list[int] = []
-    left_out: list[LeftOut] = []
-    remarks: dict[str, list[str]] = defaultdict(list)
-    grey, raw = True, file.with_suffix(".raw")
-    with raw.open("wb") as stream:
-        for i, result in enumerate(ordered(len(listing.images), decode)):
+def put_in_place(folder: Path, fingerprint: str) -> None:
+    target = stores() / fingerprint
+    try:
+        folder.replace(target)
+    except OSError:
+        if open_stored(fingerprint) is not None:
+            return  # another process was faster with the same content
+        if not target.is_dir():
+            raise
+        target.replace(folder.with_name("damaged"))
+        folder.replace(target)
+
+
+@dataclass
+class Decoded:
+    """Indices of the usable images (N,), the others with reasons, and the files by what was converted."""
+
+    kept: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    left_out: list[LeftOut] = field(default_factory=list)
+    remarks: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+def decode_all(listing: Listing, side: int, channels: int | None, file: Path) -> Work[Decoded]:
+    """Write the usable images into the file; InputError when there is none."""
+    found, kept, count = Decoded(), [], len(listing.images)
+    with Rows(file, side, channels) as rows:
+        for i, result in enumerate(ordered(count, lambda i: decode(listing, i, side, channels))):
             if isinstance(result, LeftOut):
-                left_out.append(result)
+                found.left_out.append(result)
             else:
-                if grey and channels is None and result.pixels.shape[2] == 3:
-                    grey = False
-                    _widen(stream, raw, len(kept), side)
-                wide = channels or (1 if grey else 3)
-                stream.write(np.broadcast_to(result.pixels, (side, side, wide)).tobytes())
+                rows.append(result.pixels)
                 kept.append(i)
                 for remark in result.remarks:
-                    remarks[remark].append(listing.ids[i])
-            if i % PROGRESS == 0:
-                yield Progress("reading images", i, len(listing.images))
+                    found.remarks[remark].append(listing.ids[i])
+            if (i + 1) % PROGRESS == 0 or i + 1 == count:
+                yield Progress("reading images", i + 1, count)
     if not kept:
-        first = left_out[0]
-        raise InputError(
-            f"{listing.source}: none of {len(left_out)} images is usable; the first: {first.file}: {first.reason}"
-        )
-    _finish(raw, file, (len(kept), side, side, channels or (1 if grey else 3)))
-    return np.array(kept), left_out, remarks
+        first = f"; the first: {found.left_out[0].file}: {found.left_out[0].reason}" if found.left_out else ""
+        raise InputError(f"{listing.source}: none of {count} images is usable{first}")
+    found.kept = np.array(kept)
+    return found
 
 
-def _widen(stream: Any, raw: Path, count: int, side: int) -> None:
-    """The first colour image after `count` grey ones: these are written again with three channels."""
-    stream.flush()
-    before = np.fromfile(raw, np.uint8).reshape(count, side, side, 1)
-    stream.seek(0)
-    for image in before:
-        stream.write(np.repeat(image, 3, axis=2).tobytes())
+def decode(listing: Listing, index: int, side: int, channels: int | None) -> Picture | LeftOut:
+    """Image `index` at its side, with the channels asked for, else its own."""
+    try:
+        picture = listing.images.read(index)
+    except Unusable as reason:
+        return LeftOut(listing.ids[index], str(reason))
+    except OSError as error:  # of this image, not to be taken for one of the cache
+        return LeftOut(listing.ids[index], f"cannot be read ({error.strerror or error})")
+    return Picture(fit(picture.pixels, side, channels or picture.pixels.shape[2]), picture.remarks)
 
 
-def _finish(raw: Path, file: Path, shape: tuple[int, ...]) -> None:
-    """Put numpy's header before the raw bytes; only the header's few bytes and a copy by the system."""
-    with file.open("wb") as target, raw.open("rb") as source:
-        np.lib.format.write_array_header_2_0(target, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        shutil.copyfileobj(source, target, 1 << 24)
-    raw.unlink()
+class Rows:
+    """A .npy file of uint8 (count, side, side, channels), written image by image; its count is known at the end.
+
+    Channels None: 1 until the first colour image comes, from then 3. A stream and not a mapping, because on a full disk
+    a stream raises OSError where a mapping kills the process (SIGBUS).
+    """
+
+    def __init__(self, file: Path, side: int, channels: int | None):
+        self.side, self.fixed, self.channels, self.count = side, channels is not None, channels or 1, 0
+        self.stream = file.open("w+b")
+        self.header()
+        self.start = self.stream.tell()
+
+    def __enter__(self) -> "Rows":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            if error[0] is None:
+                self.stream.seek(0)
+                self.header()
+                assert self.stream.tell() == self.start, "numpy pads its header so that the count can grow in place"
+        finally:
+            with suppress(OSError) if error[0] else nullcontext():  # what went wrong first is what counts
+                self.stream.close()
+
+    def header(self) -> None:
+        shape = (self.count, self.side, self.side, self.channels)
+        np.lib.format.write_array_header_1_0(self.stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+    def append(self, pixels: np.ndarray) -> None:
+        """One image, (side, side, 1 or 3)."""
+        if pixels.shape[2] > self.channels and not self.fixed:
+            self.widen()
+        self.stream.write(np.broadcast_to(pixels, (self.side, self.side, self.channels)).tobytes())
+        self.count += 1
+
+    def widen(self) -> None:
+        """Turn the grey images so far into colour in place: from the last to the first, so that none is overwritten."""
+        size = self.side * self.side
+        for stop in range(self.count, 0, -CHUNK):
+            first = max(0, stop - CHUNK)
+            self.stream.seek(self.start + first * size)
+            grey = np.frombuffer(self.stream.read((stop - first) * size), np.uint8)
+            self.stream.seek(self.start + first * size * 3)
+            self.stream.write(np.repeat(grey, 3).tobytes())
+        self.channels = 3
+        self.stream.seek(self.start + self.count * size * 3)
 
 
 def open_stored(fingerprint: str, warm: bool = False) -> Store | None:
@@ -226,23 +309,22 @@ def open_stored(fingerprint: str, warm: bool = False) -> Store | None:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         with np.load(folder / "table.npz") as table:
             columns = {name: table[name] for name in table.files}
-        # copy-on-write: torch wants writable memory, and nothing ever writes
-        pixels = np.load(folder / "pixels.npy", mmap_mode="c")
-    except (OSError, ValueError, KeyError):
+        return Store(
+            name="",
+            source="",
+            classes=tuple(about["classes"]),
+            # copy-on-write: torch wants writable memory, and nothing ever writes
+            pixels=np.load(folder / "pixels.npy", mmap_mode="c"),
+            ids=columns["ids"],
+            labels=columns["labels"],
+            parts=columns["parts"],
+            groups=columns.get("groups"),
+            clusters=columns["clusters"],
+            left_out=[LeftOut(**each) for each in about["left_out"]],
+            findings=[Finding(f["kind"], f["text"], tuple(f["files"])) for f in about["findings"]],
+            fingerprint=fingerprint,
+            photos=about["photos"],
+            warm=warm,
+        )
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile):
         return None
-    return Store(
-        name="",
-        source="",
-        classes=tuple(about["classes"]),
-        pixels=pixels,
-        ids=columns["ids"],
-        labels=columns["labels"],
-        parts=columns["parts"],
-        groups=columns.get("groups"),
-        clusters=columns["clusters"],
-        left_out=[LeftOut(**each) for each in about["left_out"]],
-        findings=[Finding(f["kind"], f["text"], tuple(f["files"])) for f in about["findings"]],
-        fingerprint=fingerprint,
-        photos=about["photos"],
-        warm=warm,
-    )

@@ -1,0 +1,124 @@
+"""The report page, from a real run, in a real browser."""
+
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import saccade
+from saccade.report import pictured, write_report
+
+VOID = {"meta", "img", "br"}
+
+
+class Nesting(HTMLParser):
+    """Fails on a tag that closes what is not open, and collects what a browser would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits with class names that no page should trust."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    names = np.array([f"<b>{i}</b> & 'ö'" for i in range(10)])
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    x = (found.images * 15).astype(np.uint8)
+    saccade.train((x, names[found.target]), out=folder, network="lenet5", images={"size": 28}, epochs=3)
+    return folder
+
+
+def test_the_page_is_well_formed_escaped_and_self_contained(run: Path) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8")
+    parser = Nesting()
+    parser.feed(page)
+    assert parser.open == []
+    assert parser.fetched
+    assert all(link.startswith("data:image/png;base64,") for link in parser.fetched)
+    assert "<b>3</b> & " not in page
+    assert "&lt;b&gt;3&lt;/b&gt; &amp; &#x27;ö" in page
+    assert "url(" not in page
+
+
+def test_the_pictures_are_the_most_confident_mistakes(run: Path) -> None:
+    with np.load(run / "predictions.npz") as found:
+        likely, labels, ids = found["probabilities"], found["labels"], found["ids"]
+    wrong = likely.argmax(1) != labels
+    wanted = pictured(run, 3)
+    assert wanted[0] == ids[wrong][likely[wrong].max(1).argmax()]
+    assert len(wanted) == min(3, wrong.sum())
+
+
+def test_without_a_test_part_the_page_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    saccade.train("digits", out=folder, network="lenet5", images={"size": 28}, epochs=1, split={"test": 0})
+    assert "There is no test part" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_many_classes_become_a_list_of_pairs(run: Path, tmp_path: Path) -> None:
+    import json
+
+    record: dict[str, Any] = json.loads((run / "record.json").read_text())
+    names = [f"class {i}" for i in range(200)]
+    matrix = np.random.default_rng(0).integers(0, 3, (200, 200)).tolist()
+    row = record["per_class"][0]
+    record |= {"classes": names, "confusion": matrix, "per_class": [row | {"class": name} for name in names]}
+    for part in record["splits"].values():
+        part["per_class"] = [1] * 200
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "record.json").write_text(json.dumps(record))
+    page = write_report(tmp_path / "run", {}).read_text(encoding="utf-8")
+    assert "was taken for" in page
+    assert 'class="confusion"' not in page
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_browser_shows_it_without_errors_at_any_width(run: Path, tmp_path: Path) -> None:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no chromium and chromedriver on this machine")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    quiet = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    for word in (*quiet.split(), "disable-component-update", "disable-sync", f"user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(f"--{word}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    try:
+        for scheme in ("light", "dark"):
+            for width in (390, 1280):
+                features = [{"name": "prefers-color-scheme", "value": scheme}]
+                browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+                size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+                browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+                browser.get(f"file://{run / 'report.html'}")
+                assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+                headings = browser.execute_script("return [...document.querySelectorAll('h1,h2')].map(h => h.innerText)")
+                assert "Scores" in headings
+                broken = "return [...document.images].filter(i => !i.naturalWidth).length"
+                assert browser.execute_script(broken) == 0
+        assert browser.get_log("browser") == []
+    finally:
+        browser.quit()
