@@ -86,7 +86,7 @@ def interval(value: float, low: float, high: float, top: float = 1.0) -> str:
     inner = (
         f'<line class="grid" x1="2" x2="158" y1="8" y2="8"/>'
         f'<line class="range" x1="{x(low)}" x2="{max(x(high), x(low) + 1)}" y1="8" y2="8"/>'
-        f'<circle class="value" cx="{x(value)}" cy="8" r="4"/>'
+        f'<line class="mark" x1="{x(value)}" x2="{x(value)}" y1="2" y2="14"/>'
     )
     words = f"{value:.3f}, from {low:.3f} to {high:.3f}"
     return tag("svg", tag("title", words) + inner, viewBox="0 0 160 16", role="img", class_="interval")

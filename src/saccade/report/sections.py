@@ -69,7 +69,7 @@ def training(record: Record, history: Sequence[dict[str, float]]) -> str:
     found = [
         charts.curves("Loss", [("train", line("train_loss")), ("validation", line("validation_loss"))], best),
         charts.curves("Accuracy", [("train", line("train_accuracy")), ("validation", line("validation_accuracy"))], best),
-        charts.curves("Learning rate at the end of the epoch", [("", line("learning_rate"))], best),
+        charts.curves("Learning rate", [("", line("learning_rate"))], best),
     ]
     words = tag("p", f"The dashed line marks epoch {best}, chosen by {text(record['selected_on'])}.", class_="note")
     return section("Training", tag("div", "".join(found), class_="charts"), words)
