@@ -1,0 +1,58 @@
+"""Whole commands as a user types them, from a cold cache to the finished report, in seconds of the clock.
+
+Command: uv run python benchmarks/front_door.py. Takes about 3 minutes on two cores.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from measure import DATA, keep
+
+COMMANDS = {
+    "train --help": (["train", "--help"], 5),
+    "train digits": (["train", "digits"], 3),
+    "train fashion-mnist, LeNet-5, 10 epochs": (
+        ["train", str(DATA / "fashion-mnist"), "--network", "lenet5", "--epochs", "10"],
+        1,
+    ),
+    "train clothing-small, ResNet-18, 2 epochs, batch 32, 176 px": (
+        ["train", str(DATA / "clothing-small"), *"--network resnet18 --epochs 2 --batch 32 --images.size 176".split()],
+        3,
+    ),
+}
+
+
+def once(words: list[str]) -> tuple[float, float | None]:
+    """Seconds, and the test accuracy where the command trains."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = [] if "--help" in words else ["--out", str(Path(folder) / "run"), "--json"]
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "saccade", *words, *out],
+            env={**os.environ, "SACCADE_CACHE": str(Path(folder) / "cache")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds = time.perf_counter() - start
+        return seconds, json.loads(done.stdout)["scores"]["test"]["accuracy"]["value"] if out else None
+
+
+def main() -> None:
+    found = {}
+    for name, (words, times) in COMMANDS.items():
+        runs = [once(words) for _ in range(times)]
+        seconds = [round(s, 2) for s, _ in runs]
+        found[name] = {"seconds": seconds, "median": statistics.median(seconds), "n": times, "accuracy": runs[0][1]}
+        print(name, found[name], file=sys.stderr, flush=True)
+    keep("front_door", {"what": "seconds from the command to the finished report, cold cache", "commands": found})
+
+
+if __name__ == "__main__":
+    main()
