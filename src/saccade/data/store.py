@@ -307,7 +307,8 @@ def open_stored(fingerprint: str, warm: bool = False) -> Store | None:
     folder = stores() / fingerprint
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        with np.load(folder / "table.npz") as table:
+        # opened here, since numpy leaves a damaged file open
+        with (folder / "table.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as table:
             columns = {name: table[name] for name in table.files}
         return Store(
             name="",

@@ -1,0 +1,128 @@
+"""What the doctor finds: duplicates within and across parts, contradictions, tiny classes, conversions."""
+
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saccade.data.doctor import (
+    across_parts,
+    clusters_of,
+    conversions,
+    diagnose,
+    duplicates,
+    exact_pairs,
+    near_pairs,
+    single_images,
+    thumbnail,
+)
+from saccade.data.listing import Finding
+from saccade.data.sources import open_source
+from saccade.data.store import build
+from saccade.events import finish
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_duplicate_across_given_parts_is_said_aloud(data: Path, tmp_path: Path, own_cache: Path) -> None:
+    for part in ("train", "test"):
+        for klass in ("hat", "dress"):
+            for file in sorted((data / "clothing-small" / part / klass).iterdir())[:5]:
+                target = tmp_path / "p" / part / klass / file.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+    image = Image.open(next((tmp_path / "p" / "train" / "hat").iterdir())).convert("RGB")
+    image.save(tmp_path / "p" / "test" / "hat" / "again.jpg", quality=80)
+    store = finish(build(open_source(tmp_path / "p"), 64, None))
+    found = [finding for finding in store.findings if finding.kind == "near duplicates across parts"]
+    assert len(found) == 1
+    assert "again.jpg" in found[0].text
+
+
+def found_in(parts: list[str]) -> dict[str, Finding]:
+    """By text, the findings about equal images in these parts, in this order."""
+    pixels = np.zeros((len(parts), 4, 4, 1), np.uint8)
+    where = np.array(parts)
+    names = [f"{part}{i}" for i, part in enumerate(parts)]
+    return {each.text: each for each in duplicates("exact", across_parts(exact_pairs(pixels), where), names, where)}
+
+
+def test_a_copy_in_train_and_test_is_seen_behind_one_in_validation() -> None:
+    text = "1 image of test is also in train, such as train1 = test2; scores on test are optimistic"
+    assert found_in(["validation", "train", "test"])[text].kind == "exact across parts"
+
+
+def test_an_image_is_counted_once_however_many_copies_it_has() -> None:
+    texts = " | ".join(found_in(["test", "train", "train", "train", "test"]))
+    assert "2 images of test are also in train" in texts
+    assert "2 in train" in texts
+    assert "1 in test" in texts
+
+
+def test_images_without_a_part_are_named_so() -> None:
+    assert "1 image without a part is also in test" in next(iter(found_in(["", "test"])))
+    assert next(iter(found_in(["", ""]))).startswith("1 in the data")
+
+
+def test_near_pairs_are_those_of_a_plain_loop() -> None:
+    """More rows than one block, so that pairs within and across blocks are met."""
+    generator = np.random.default_rng(0)
+    thumbs = generator.uniform(0, 255, (1100, 256)).astype(np.float32)
+    for copy, original in ((7, 3), (600, 3), (1099, 700)):
+        thumbs[copy] = thumbs[original] + generator.normal(0, 1, 256)
+    thumbs[[9, 10]] = 100.0  # flat
+    expected = [
+        [a, b]
+        for a in range(len(thumbs))
+        for b in (a + 1 + np.flatnonzero(np.square(thumbs[a + 1 :] - thumbs[a]).mean(1) <= 9)).tolist()
+        if thumbs[a].std() >= 8 and thumbs[b].std() >= 8
+    ]
+    assert expected == [[3, 7], [3, 600], [7, 600], [700, 1099]]
+    assert sorted(near_pairs(thumbs).tolist()) == expected
+
+
+@pytest.mark.parametrize(("side", "channels"), [(64, 3), (37, 3), (16, 1), (9, 1)])
+def test_thumbnails_are_means_of_cells(side: int, channels: int) -> None:
+    pixels = np.random.default_rng(side).integers(0, 256, (side, side, channels), np.uint8)
+    edges = np.linspace(0, side, min(16, side) + 1).astype(int)
+    spans = list(pairwise(edges))
+    expected = [pixels[a:b, c:d].mean() for a, b in spans for c, d in spans]
+    np.testing.assert_allclose(thumbnail(pixels), expected, rtol=1e-5)
+
+
+def test_clusters_are_connected_components() -> None:
+    found = clusters_of(5, np.array([[0, 2], [2, 4]]))
+    assert found[0] == found[2] == found[4]
+    assert len(set(found.tolist())) == 3
+
+
+def test_tiny_classes_and_conversions() -> None:
+    assert [each.kind for each in single_images(np.array([0, 0, 1]), ("a", "b"))] == ["tiny classes"]
+    assert not list(single_images(np.array([0, 0, 1, 1]), ("a", "b")))
+    texts = [each.text for each in conversions({"turned": ["a", "b"], "cut": ["c"]})]
+    assert texts == ["2 images: turned", "1 image: cut"]
+
+
+def test_the_diagnosis_accounts_for_every_image_and_decodes_for_training(
+    data: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    root = tmp_path / "p"
+    for klass in ("hat", "dress"):
+        shutil.copytree(data / "clothing-small" / "test" / klass, root / "train" / klass)
+        shutil.copytree(data / "clothing-small" / "validation" / klass, root / "test" / klass)
+    (root / "train" / "hat" / "broken.jpg").write_bytes(b"no image")
+    found = finish(diagnose(open_source(root), 40))
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert found["used"] + len(found["left_out"]) == len(files)
+    assert [each["file"] for each in found["left_out"]] == ["train/hat/broken.jpg"]
+    assert set(found["classes"]) == {"hat", "dress"}
+    assert sum(n for counts in found["classes"].values() for n in counts.values()) == found["used"]
+    assert set(found["classes"]["hat"]) == {"train", "test"}
+    assert finish(build(open_source(root), 40, None)).warm
