@@ -1,0 +1,118 @@
+"""Steps, micro-batches, memory, checkpoints, schedules, the plan."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from saccade import InputError
+from saccade.networks import find
+from saccade.optim import decay_groups, warmup_cosine
+from saccade.tasks import classify
+from saccade.training import checkpoint
+from saccade.training.plan import Plan, Wishes, choose
+from saccade.training.steps import OutOfMemory, Trainer
+
+PLAIN = Plan("cpu", "fp32", channels_last=False, compiled=False)
+
+
+class Hungry(nn.Module):
+    """Asks for a petabyte as soon as more than `most` images come at once: a real refusal by torch's allocator."""
+
+    def __init__(self, most: int):
+        super().__init__()
+        self.most = most
+        self.norm = nn.BatchNorm1d(4, track_running_stats=True)
+        self.dense = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(x)
+        if len(x) > self.most:
+            torch.empty(2**50)
+        return self.dense(x)
+
+
+def trainer(network: nn.Module, micro_batch: int = 64) -> Trainer:
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    return Trainer(network, optimizer, classify.loss, classify.correct, PLAIN.autocast, micro_batch)
+
+
+def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch() -> None:
+    torch.manual_seed(0)
+    network = Hungry(most=3)
+    images, labels = torch.randn(16, 4), torch.randint(3, (16,))
+    twin = Hungry(most=99)
+    twin.load_state_dict(network.state_dict())
+    step = trainer(network).step(images, labels)
+    expected = trainer(twin, micro_batch=2).step(images, labels)
+    assert step.micro_batch == 2
+    assert step.images == 16
+    assert step.loss == expected.loss
+    for ours, theirs in zip(network.state_dict().values(), twin.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)  # the statistics of failed attempts are gone
+
+
+def test_out_of_memory_with_one_image_is_the_end() -> None:
+    network = Hungry(most=0).eval()
+    with pytest.raises(OutOfMemory):
+        trainer(network, micro_batch=1).step(torch.randn(4, 4), torch.randint(3, (4,)))
+
+
+def test_another_error_of_the_network_comes_through() -> None:
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        trainer(nn.Linear(5, 2)).step(torch.randn(4, 4), torch.randint(2, (4,)))
+
+
+@pytest.mark.parametrize("micro", [1, 3, 8])
+def test_accumulated_gradients_are_those_of_the_batch(micro: int) -> None:
+    torch.manual_seed(0)
+    whole, parts = find("lenet5").build(10, 1).double(), find("lenet5").build(10, 1).double()
+    parts.load_state_dict(whole.state_dict())
+    images, labels = torch.randn(8, 1, 28, 28, dtype=torch.float64), torch.randint(10, (8,))
+    one, two = trainer(whole).step(images, labels), trainer(parts, micro).step(images, labels)
+    assert one.correct == two.correct
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)  # the loss is computed in float32
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    network = find("resnet20").build(10, 3)
+    decayed, spared = decay_groups(network, 0.1)
+    assert {p.dim() for p in decayed["params"]} == {2, 4}
+    assert {p.dim() for p in spared["params"]} == {1}
+    assert len(decayed["params"]) + len(spared["params"]) == len(list(network.parameters()))
+
+
+def test_the_rate_rises_in_a_line_and_falls_to_nothing() -> None:
+    shares = [warmup_cosine(i, 100, 10) for i in range(100)]
+    assert shares[:10] == pytest.approx([(i + 1) / 11 for i in range(10)])
+    assert shares[10] == 1
+    assert shares[10:] == sorted(shares[10:], reverse=True)
+    assert 0 < shares[-1] < 0.001
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_whole(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    checkpoint.save(file, {"step": 1})
+    (tmp_path / "checkpoint.part").symlink_to("/dev/full")  # a full disk
+    with pytest.raises(InputError, match=r"checkpoint\.pt: the checkpoint could not be written"):
+        checkpoint.save(file, {"step": 2})
+    assert checkpoint.load(file) == {"step": 1}
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    torch.save({"x": Path}, file)
+    with pytest.raises(InputError, match="damaged"):
+        checkpoint.load(file)
+
+
+def test_the_plan_is_measured_once_and_obeys_wishes() -> None:
+    def build() -> nn.Module:
+        return find("lenet5").build(10, 1)
+
+    first = choose(build, (16, 1, 28, 28), Wishes(device="cpu"))
+    assert len(first.measured) == 4
+    assert choose(build, (16, 1, 28, 28), Wishes(device="cpu")) == first
+    assert choose(build, (16, 1, 28, 28), Wishes("cpu", "fp32", True)) == Plan("cpu", "fp32", True, False)
