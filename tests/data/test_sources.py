@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from saccade import InputError
+from saccade.data.listing import Unusable
 from saccade.data.sources import open_source
 
 
@@ -151,3 +152,90 @@ def test_arrays_and_pairs() -> None:
         open_source((x, np.zeros(5)))
     with pytest.raises(InputError, match=r"pixels are 0..255 or floats 0..1"):
         open_source((x * 700, [0, 1] * 3))
+
+
+def test_a_folder_beside_train_and_test_does_not_turn_them_into_classes(tmp_path: Path) -> None:
+    listing = open_source(folders(tmp_path, "train/a", "train/b", "test/a", "test/b", "unlabelled"))
+    assert listing.classes == ("a", "b")
+    assert [(left.file, left.reason) for left in listing.left_out] == [
+        ("unlabelled/", "neither train, validation nor test (3 files)")
+    ]
+
+
+def test_train_and_test_that_hold_images_are_classes_beside_others(tmp_path: Path) -> None:
+    assert open_source(folders(tmp_path, "train", "bus", "car")).classes == ("bus", "car", "train")
+
+
+def test_two_folders_of_one_part_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="val and valid are both validation"):
+        open_source(folders(tmp_path, "train/a", "train/b", "val/a", "valid/b"))
+
+
+def idx(folder: Path, images: bytes, labels: bytes) -> Path:
+    (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08" + images)
+    (folder / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08" + labels)
+    return folder
+
+
+def test_idx_without_images_or_of_other_dimensions(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no images are announced"):
+        open_source(idx(tmp_path, b"\x03" + bytes(12), b"\x01" + bytes(4)))
+    with pytest.raises(InputError, match="3 dimensions are expected by its name, 1 are announced"):
+        open_source(idx(tmp_path, b"\x01\0\0\0\x02ab", b"\x01\0\0\0\x02\0\1"))
+
+
+@pytest.mark.parametrize("name", ["train-labels-idx1-ubyte.gz", "data_batch_1.bin.gz"])
+def test_a_damaged_gz_is_named(data: Path, tmp_path: Path, name: str) -> None:
+    shutil.copy(data / "fashion-mnist" / "train-images-idx3-ubyte.gz", tmp_path)
+    damaged = bytearray((data / "fashion-mnist" / "train-labels-idx1-ubyte.gz").read_bytes())
+    damaged[2000:2100] = bytes(100)
+    if name.startswith("data"):
+        (tmp_path / "train-images-idx3-ubyte.gz").unlink()
+    (tmp_path / name).write_bytes(damaged)
+    with pytest.raises(InputError, match=f"{name}: cannot be unpacked"):
+        open_source(tmp_path)
+
+
+def test_cifar_test_batch(data: Path, tmp_path: Path) -> None:
+    for name, source in (("data_batch_1.bin.xz", "test_batch.bin.xz"), ("batches.meta.txt",) * 2):
+        shutil.copy(data / "cifar-10" / source, tmp_path / name)
+    listing = open_source(tmp_path)
+    assert np.bincount(listing.labels).tolist() == [1000] * 10
+    assert listing.classes[3] == "cat"
+
+
+def test_cifar_labels_beyond_the_classes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "data_batch_1.bin").write_bytes(bytes([200]) * 3073)
+    with pytest.raises(InputError, match="labels are 0 to 9 in this version of CIFAR, met 200"):
+        open_source(tmp_path)
+
+
+def test_csv_with_blanks_and_capitals(tmp_path: Path) -> None:
+    folders(tmp_path, "a", "b", images=1)
+    (tmp_path / "list.csv").write_text("Path, Label, Patient\na/0.png, a, p\nb/0.png, b, q\nb/0.png,b,q\n")
+    listing = open_source(tmp_path / "list.csv", "Patient")
+    assert listing.classes == ("a", "b")
+    assert listing.groups is not None
+    assert listing.groups.tolist() == ["p", "q", "q"]
+
+
+@pytest.mark.parametrize("data", [[1, 2, 3], {"a": 1}, None, (np.zeros((0, 8, 8)), [])])
+def test_what_is_no_data_is_answered_in_words(data: object) -> None:
+    with pytest.raises(InputError, match=r"sequence of \(image, label\)|no pixels"):
+        open_source(data)
+
+
+def test_pairs_whose_file_is_missing_or_damaged_have_a_reason(data: Path, tmp_path: Path) -> None:
+    damaged = data / "odd-images" / "pillow" / "truncated_jpeg.jpg"
+    with Image.open(damaged) as image:
+        images = open_source([(tmp_path / "none.png", "a"), (image, "b"), (str(damaged), "b")]).images
+        for i, reason in enumerate(("cannot be read", "truncated", "truncated")):
+            with pytest.raises(Unusable, match=reason):
+                images.read(i)
+        assert len(images.stamp()) == 32
+        assert images.usual_side() is None
+
+
+def test_booleans_are_black_and_white() -> None:
+    listing = open_source((np.stack([np.eye(8, dtype=bool)] * 2), [0, 1]))
+    assert sorted(np.unique(listing.images.read(0).pixels).tolist()) == [0, 255]

@@ -1,6 +1,8 @@
 """From the bytes of an image file to upright 8-bit pixels."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -19,9 +21,15 @@ def decode(data: bytes) -> Picture:
     """
     if not data:
         raise Unusable("the file is empty")
+    with reasons(), Image.open(io.BytesIO(data)) as image:
+        return from_pil(image)
+
+
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Whatever Pillow raises on an image becomes Unusable."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return from_pil(image)
+        yield
     except Unusable:
         raise
     except UnidentifiedImageError:
@@ -35,7 +43,12 @@ def decode(data: bytes) -> Picture:
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """The same for an image of Pillow's."""
+    """The same for an image of Pillow's, which may still have to be read from its file."""
+    with reasons():
+        return upright_picture(image)
+
+
+def upright_picture(image: Image.Image) -> Picture:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Unusable(f"claims {width:,} x {height:,} pixels (limit {MAX_PIXELS:,})")

@@ -1,6 +1,7 @@
 """Where pixels come from: files, arrays, arrays in files, pairs in memory."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -115,7 +116,10 @@ class Pairs:
     def read(self, index: int) -> Picture:
         image = self.pairs[index][0]
         if isinstance(image, str | Path):
-            return decode(Path(image).read_bytes())
+            try:
+                return decode(Path(image).read_bytes())
+            except OSError as error:
+                raise Unusable(f"{image} cannot be read ({error.strerror})") from None
         return from_pil(image) if isinstance(image, Image.Image) else Picture(eight_bit(image, f"image {index}"))
 
     def digest(self, index: int) -> bytes:
@@ -129,8 +133,11 @@ class Pairs:
         return hashed(*(self.digest(i) for i in range(len(self)))).hex()
 
     def usual_side(self) -> int | None:
-        sides = [min(self.read(i).pixels.shape[:2]) for i in range(0, len(self), max(1, len(self) // 20))]
-        side = int(np.median(sides))
+        sides = []
+        for i in range(0, len(self), max(1, len(self) // 20)):
+            with suppress(Unusable):  # what is wrong with it will be said when it is decoded
+                sides.append(min(self.read(i).pixels.shape[:2]))
+        side = int(np.median(sides)) if sides else SMALL + 1
         return side if side <= SMALL else None
 
 
@@ -147,8 +154,12 @@ def eight_bit(image: Any, what: str) -> np.ndarray:
 
 
 def scaled(array: np.ndarray, what: str) -> np.ndarray:
+    if array.size == 0:
+        raise InputError(f"{what}: there are no pixels, its shape is {array.shape}")
     if array.dtype == np.uint8:
         return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.round(array * 255).astype(np.uint8)

@@ -34,12 +34,14 @@ def open_source(data: Any, group: str | None = None) -> Listing:
 
 def _by_name(name: str, path: Path) -> Listing:
     """A torchvision data set, where the word has the form of a name; InputError otherwise."""
+    known = ["digits"]
     if name.replace("torchvision:", "").isidentifier():
         from saccade.data.sources import hub
 
         if (listing := hub.by_name(name.replace("torchvision:", ""))) is not None:
             return listing
+        known += hub.names()
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, [*beside, "digits"], n=1)
+    near = get_close_matches(path.name, [*beside, *known], n=1)
     hint = f', did you mean "{path.parent / near[0] if near[0] in beside else near[0]}"?' if near else ""
     raise InputError(f"{name}: there is no such file or folder{hint}")

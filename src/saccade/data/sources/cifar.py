@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import tarfile
+import zlib
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ VERSIONS = (
     ((*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"), 1),
     (("train.bin", "test.bin"), 2),
 )
+CLASSES = {1: 10, 2: 100}  # by the bytes of labels
 NAMES = ("batches.meta.txt", "fine_label_names.txt")
 ENDINGS = ("", ".gz", ".xz")
 
@@ -48,7 +50,10 @@ def listing(path: Path, names: list[str], label_bytes: int) -> Listing:
     rows = [records(path, name, label_bytes) for name in names]
     sizes, parts = [len(each) for each in rows], ["test" if "test" in name else "train" for name in names]
     labels = np.concatenate([each[:, label_bytes - 1] for each in rows]).astype(np.int64)
-    classes = class_names(path, int(labels.max()) + 1)
+    count = int(labels.max()) + 1
+    if count > CLASSES[label_bytes]:
+        raise InputError(f"{path}: labels are 0 to {CLASSES[label_bytes] - 1} in this version of CIFAR, met {count - 1}")
+    classes = class_names(path, count)
     counts = {part: iter(range(10**9)) for part in ("train", "test")}
     return Listing(
         name=path.resolve().name.split(".")[0],
@@ -98,7 +103,7 @@ def content(path: Path, name: str) -> bytes:
                 return stream.read() if stream else b""
         data = (path / name).read_bytes()
         return gzip.decompress(data) if name.endswith(".gz") else lzma.decompress(data) if name.endswith(".xz") else data
-    except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         raise InputError(f"{path / name}: cannot be unpacked to its end ({error})") from error
 
 
@@ -106,5 +111,5 @@ def members(path: Path) -> list[str]:
     try:
         with tarfile.open(path) as archive:
             return archive.getnames()
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         raise InputError(f"{path}: this archive cannot be opened ({error})") from error

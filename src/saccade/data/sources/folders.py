@@ -18,10 +18,8 @@ def read(root: Path) -> Listing:
     """All images below the root by class; what is passed over is listed with the reason."""
     left_out: list[LeftOut] = []
     tops = folders_in(root, root, left_out)
-    named = {PART_NAMES.get(top.name.lower(), ""): top for top in tops}
-    divided = bool(tops) and "" not in named and len(named) == len(tops)
-    if divided and "train" not in named:
-        raise InputError(f"{root}: there is {' and '.join(top.name for top in tops)} but no train folder")
+    named = parts_among(tops, root, left_out)
+    divided = bool(named)
     found: list[tuple[str, str, str]] = []  # path, class, part
     for part, folder in named.items() if divided else [("", root)]:
         for klass in folders_in(folder, root, left_out) if divided else tops:
@@ -32,6 +30,31 @@ def read(root: Path) -> Listing:
     if not found:
         raise InputError(f"{root}: no images in class folders ({FORM})")
     return listing(root, found, left_out)
+
+
+def parts_among(tops: list[Path], root: Path, left_out: list[LeftOut]) -> dict[str, Path]:
+    """The folders of the parts by their part; empty where the folders are classes.
+
+    Beside other folders, a train folder is the part when folders are in it, so that one folder more beside train and
+    test does not turn the parts into classes; it is left out by name. Else it is a class of that name.
+    """
+    parts = [top for top in tops if top.name.lower() in PART_NAMES]
+    trains = [top for top in parts if PART_NAMES[top.name.lower()] == "train"]
+    if len(parts) < len(tops) and not any(each.is_dir() and not hidden(each) for top in trains for each in top.iterdir()):
+        return {}
+    named: dict[str, Path] = {}
+    for top in parts:
+        part = PART_NAMES[top.name.lower()]
+        if part in named:
+            raise InputError(f"{root}: {named[part].name} and {top.name} are both {part}; keep one of them")
+        named[part] = top
+    if named and "train" not in named:
+        raise InputError(f"{root}: there is {' and '.join(top.name for top in parts)} but no train folder")
+    for top in tops:
+        if top not in parts:
+            count = sum(1 for each in top.rglob("*") if each.is_file())
+            left_out.append(LeftOut(relative(top, root) + "/", f"neither train, validation nor test ({count} files)"))
+    return named
 
 
 def listing(root: Path, found: list[tuple[str, str, str]], left_out: list[LeftOut]) -> Listing:

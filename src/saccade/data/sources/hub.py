@@ -25,6 +25,13 @@ class Joined:
         return data[i]
 
 
+def names() -> list[str]:
+    """The data sets of torchvision."""
+    import torchvision.datasets
+
+    return list(torchvision.datasets.__all__)
+
+
 def by_name(name: str) -> Listing | None:
     """The listing of torchvision.datasets.<name>, whatever its case; None when there is none."""
     import torchvision.datasets
@@ -43,7 +50,9 @@ def by_name(name: str) -> Listing | None:
     root = cache_folder() / "torchvision"
     try:
         sets = [kind(str(root), download=True, **choice) for _, choice in choices]
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:  # of its arguments: parts of other names, or more to choose
+        raise InputError(f"{kind.__name__}: saccade cannot choose a train and a test part of it ({error})") from error
+    except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{kind.__name__} could not be downloaded ({reason}); its files may be put into {root}") from error
     labels = np.concatenate([labels_of(each) for each in sets])

@@ -1,6 +1,7 @@
 """IDX files, plain or .gz: the format of MNIST and its successors."""
 
 import gzip
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -29,12 +30,21 @@ def recognize(folder: Path) -> Listing | None:
         return None
     if pairs[0][0] != "train":
         raise InputError(f"{folder}: there is a test part but no train-images-idx3-ubyte")
-    labels = [read(file) for _, _, file in pairs]
-    counts = [header(file)[0] for _, file, _ in pairs]
-    for (_, images, file), each, count in zip(pairs, labels, counts, strict=True):
-        if len(each) != count:
-            raise InputError(f"{file}: {len(each):,} labels for {count:,} images of {images.name}")
+    labels = [checked_labels(images, file) for _, images, file in pairs]
     return listing(folder, [part for part, _, _ in pairs], [images for _, images, _ in pairs], labels)
+
+
+def checked_labels(images: Path, file: Path) -> np.ndarray:
+    """The labels, when both files are what their names say and agree."""
+    for of, dimensions in ((images, 3), (file, 1)):
+        if len(header(of)) != dimensions:
+            raise InputError(f"{of}: {dimensions} dimensions are expected by its name, {len(header(of))} are announced")
+    labels, count = read(file), header(images)[0]
+    if not count:
+        raise InputError(f"{images}: no images are announced")
+    if len(labels) != count:
+        raise InputError(f"{file}: {len(labels):,} labels for {count:,} images of {images.name}")
+    return labels
 
 
 def listing(folder: Path, parts: list[str], files: list[Path], labels: list[np.ndarray]) -> Listing:
@@ -70,7 +80,7 @@ def header(file: Path) -> tuple[int, ...]:
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
             start = stream.read(16)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{file}: cannot be unpacked ({error})") from error
     if len(start) < 8 or start[:3] != b"\x00\x00\x08" or start[3] not in (1, 3):
         raise InputError(f"{file}: an IDX file of bytes begins with 00 00 08 01 or 03, this one with {start[:4].hex(' ')}")
@@ -82,7 +92,7 @@ def read(file: Path) -> np.ndarray:
     shape = header(file)
     try:
         data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{file}: cannot be unpacked to its end ({error})") from error
     start = 4 + 4 * len(shape)
     if len(data) != start + int(np.prod(shape)):

@@ -35,8 +35,18 @@ def from_memory(data: Any) -> Listing:
         raise InputError(
             f"data is a path, a name, (X, y), or a sequence of (image, label); this is a {type(data).__name__}"
         )
-    labels = np.array([data[i][1] for i in range(len(data))])
-    return _listing("arrays", "arrays", Pairs(data), labels)
+    return _listing("arrays", "arrays", Pairs(data), labels_of(data))
+
+
+def labels_of(pairs: Sequence[Any]) -> np.ndarray:
+    """The second of each pair."""
+    try:
+        labels = np.array([pairs[i][1] for i in range(len(pairs))])
+    except (TypeError, IndexError, KeyError, ValueError) as error:
+        raise InputError("the data is no sequence of (image, label); X and y go in a tuple of two arrays") from error
+    if labels.ndim != 1:
+        raise InputError(f"a label is one number or one word, these are of shape {labels.shape[1:]}")
+    return labels
 
 
 def _listing(name: str, source: str, images: Images, labels: np.ndarray) -> Listing:

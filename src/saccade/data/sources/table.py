@@ -19,7 +19,7 @@ def read(file: Path, group: str | None) -> Listing:
     rows, columns = read_rows(file)
     path_column = column(file, columns, PATH_NAMES)
     label_column = column(file, columns, LABEL_NAMES)
-    group_column = column(file, columns, (group,)) if group else ("group" if "group" in columns else None)
+    group_column = column(file, columns, (group.strip().lower(),)) if group else ("group" if "group" in columns else None)
     left_out, kept = [], []
     for number, row in rows:
         if None in row.values() or not row[path_column] or not row[label_column]:
@@ -72,7 +72,12 @@ def read_rows(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     reader = csv.DictReader(text.splitlines(), delimiter=delimiter, restkey="more")
     columns = [name.strip().lower() for name in reader.fieldnames or []]
     reader.fieldnames = columns
-    return [(reader.line_num, row) for row in reader], columns
+    return [(reader.line_num, stripped(row)) for row in reader], columns
+
+
+def stripped(row: dict[str, str]) -> dict[str, str]:
+    """Without the blanks that people put after a comma: " cat" is no class of its own."""
+    return {name: cell.strip() if isinstance(cell, str) else cell for name, cell in row.items()}
 
 
 def column(file: Path, columns: list[str], names: tuple[str | None, ...]) -> str:
