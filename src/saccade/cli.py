@@ -38,6 +38,11 @@ def main(words: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:  # a file that may not be read, a disk that is full, wherever it is met
+        if error.filename is None and error.errno is None:
+            raise
+        print(f"saccade: {error.filename or 'this machine'}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 def run(words: list[str]) -> int:

@@ -2,7 +2,11 @@
 
 import csv
 import gzip
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -239,3 +243,49 @@ def test_pairs_whose_file_is_missing_or_damaged_have_a_reason(data: Path, tmp_pa
 def test_booleans_are_black_and_white() -> None:
     listing = open_source((np.stack([np.eye(8, dtype=bool)] * 2), [0, 1]))
     assert sorted(np.unique(listing.images.read(0).pixels).tolist()) == [0, 255]
+
+
+def test_links_in_a_circle_and_to_nothing(tmp_path: Path) -> None:
+    folders(tmp_path, "a", "b")
+    (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "all").symlink_to(tmp_path)
+    (tmp_path / "a" / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    listing = open_source(tmp_path)
+    reasons = {left.file: left.reason for left in listing.left_out}
+    assert reasons == {
+        "a/again/": "link to a folder above it",
+        "a/all/": "link to a folder above it",
+        "a/lost.png": "link to a file that is not there",
+    }
+
+
+@contextmanager
+def rights_of_nobody() -> Iterator[None]:
+    """The superuser may read everything, so that nothing could be tested."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_read_is_left_out_by_name() -> None:
+    from saccade.data.sources import folders as source
+
+    source.extensions()  # imports what only the owner may import
+    with tempfile.TemporaryDirectory() as place:
+        root = folders(Path(place), "a", "b", "c")
+        root.chmod(0o755)
+        (root / "c").chmod(0o000)
+        with rights_of_nobody():
+            listing = source.read(root)
+        assert ("c/", "folder that cannot be opened (Permission denied)") in [(e.file, e.reason) for e in listing.left_out]
+        assert listing.classes == ("a", "b")
+        root.chmod(0o000)
+        with rights_of_nobody(), pytest.raises(InputError, match=r"this folder cannot be opened \(Permission denied\)"):
+            source.read(root)
+        root.chmod(0o755)
+        (root / "c").chmod(0o755)

@@ -1,6 +1,7 @@
 """A training run from the data to the record; `train` starts one, `resume` goes on with one."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,15 @@ def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Rec
     prepared = yield from prepare(recipe, data)
     check_network(prepared)
     times = {"data": time.monotonic() - began}
-    recipe = prepared.recipe
-    assert recipe.network is not None
-    run = folder.create(out, recipe.network, prepared.store.name)
-    folder.write_text(run / folder.RECIPE, recipe.to_yaml())
-    yield Note(f"writing to {run}")
     start = time.monotonic()
     plan = choose_plan(prepared)
     times["plan"] = time.monotonic() - start
     yield Note(f"plan: {plan}" + (f" (fastest of {len(plan.measured)} measured)" if plan.measured else ""))
+    prepared = replace(prepared, recipe=with_plan(prepared.recipe, plan))
+    assert prepared.recipe.network is not None
+    run = folder.create(out, prepared.recipe.network, prepared.store.name)
+    folder.write_text(run / folder.RECIPE, prepared.recipe.to_yaml())
+    yield Note(f"writing to {run}")
     return (yield from complete_run(Fit(prepared, plan, run), times))
 
 
@@ -78,6 +79,11 @@ def choose_plan(prepared: Prepared) -> Plan:
     batch = min(recipe.plan.micro_batch or recipe.batch, len(prepared.indices("train")))
     shape = (batch, preprocess.channels, preprocess.size, preprocess.size)
     return choose(lambda: new_network(prepared), shape, wishes)
+
+
+def with_plan(recipe: Recipe, plan: Plan) -> Recipe:
+    """What decides the bits of a run is written down, measured or wished; the device is left to the machine at hand."""
+    return recipe.changed(plan={"precision": plan.precision, "channels_last": plan.channels_last})
 
 
 def complete_run(fit: Fit, times: dict[str, float]) -> Work[Record]:

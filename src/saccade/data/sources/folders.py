@@ -1,5 +1,6 @@
 """Class folders, with or without train, validation and test above them."""
 
+import os
 import unicodedata
 from collections import defaultdict
 from pathlib import Path
@@ -25,8 +26,9 @@ def read(root: Path) -> Listing:
         for klass in folders_in(folder, root, left_out) if divided else tops:
             files = files_below(klass, root, left_out)
             found += [(file, unicodedata.normalize("NFC", klass.name), part) for file in files]
-            if not files:
-                left_out.append(LeftOut(relative(klass, root) + "/", "class folder without images"))
+            name = relative(klass, root) + "/"
+            if not files and all(left.file != name for left in left_out):
+                left_out.append(LeftOut(name, "class folder without images"))
     if not found:
         raise InputError(f"{root}: no images in class folders ({FORM})")
     return listing(root, found, left_out)
@@ -52,7 +54,7 @@ def parts_among(tops: list[Path], root: Path, left_out: list[LeftOut]) -> dict[s
         raise InputError(f"{root}: there is {' and '.join(top.name for top in parts)} but no train folder")
     for top in tops:
         if top not in parts:
-            count = sum(1 for each in top.rglob("*") if each.is_file())
+            count = count_below(top)
             left_out.append(LeftOut(relative(top, root) + "/", f"neither train, validation nor test ({count} files)"))
     return named
 
@@ -106,16 +108,32 @@ def relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def folders_in(folder: Path, root: Path, left_out: list[LeftOut]) -> list[Path]:
-    """The visible folders, by name; files and hidden folders are left out by name."""
+def entries(folder: Path, root: Path, left_out: list[LeftOut]) -> list[tuple[Path, bool]]:
+    """The visible entries by name, each with whether it is a folder; what is hidden or cannot be opened is left out."""
     kept = []
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            if hidden(path):
-                count = sum(1 for each in path.rglob("*") if each.is_file())
-                left_out.append(LeftOut(relative(path, root) + "/", f"hidden folder ({count} files)"))
-            else:
-                kept.append(path)
+    try:
+        paths = [(path, path.is_dir()) for path in sorted(folder.iterdir())]
+    except OSError as error:
+        if folder == root:
+            raise InputError(f"{root}: this folder cannot be opened ({error.strerror})") from error
+        left_out.append(LeftOut(relative(folder, root) + "/", f"folder that cannot be opened ({error.strerror})"))
+        return []
+    for path, is_folder in paths:
+        if not hidden(path):
+            kept.append((path, is_folder))
+        elif is_folder:
+            left_out.append(LeftOut(relative(path, root) + "/", f"hidden folder ({count_below(path)} files)"))
+        else:
+            left_out.append(LeftOut(relative(path, root), "hidden file"))
+    return kept
+
+
+def folders_in(folder: Path, root: Path, left_out: list[LeftOut]) -> list[Path]:
+    """The visible folders, by name; files are left out by name."""
+    kept = []
+    for path, is_folder in entries(folder, root, left_out):
+        if is_folder:
+            kept.append(path)
         else:
             left_out.append(LeftOut(relative(path, root), "not in a class folder"))
     return kept
@@ -124,21 +142,24 @@ def folders_in(folder: Path, root: Path, left_out: list[LeftOut]) -> list[Path]:
 def files_below(folder: Path, root: Path, left_out: list[LeftOut]) -> list[str]:
     """The image files of a class and of the folders in it, by name, relative to the root."""
     kept: list[str] = []
-    for path in sorted(folder.iterdir()):
+    for path, is_folder in entries(folder, root, left_out):
         name = relative(path, root)
-        if path.is_dir():
-            if hidden(path):
-                count = sum(1 for each in path.rglob("*") if each.is_file())
-                left_out.append(LeftOut(name + "/", f"hidden folder ({count} files)"))
-            else:
-                kept += files_below(path, root, left_out)
-        elif hidden(path):
-            left_out.append(LeftOut(name, "hidden file"))
+        if is_folder and path.is_symlink() and path.resolve() in (folder.resolve(), *folder.resolve().parents):
+            left_out.append(LeftOut(name + "/", "link to a folder above it"))
+        elif is_folder:
+            kept += files_below(path, root, left_out)
+        elif path.is_symlink() and not path.exists():
+            left_out.append(LeftOut(name, "link to a file that is not there"))
         elif path.suffix.lower() not in extensions():
             left_out.append(LeftOut(name, f"not an image file ({path.suffix or 'no ending'})"))
         else:
             kept.append(name)
     return kept
+
+
+def count_below(folder: Path) -> int:
+    """How many files a folder holds that is passed over."""
+    return sum(len(files) for _, _, files in os.walk(folder))
 
 
 def hidden(path: Path) -> bool:

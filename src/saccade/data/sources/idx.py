@@ -1,6 +1,7 @@
 """IDX files, plain or .gz: the format of MNIST and its successors."""
 
 import gzip
+import re
 import zlib
 from functools import partial
 from pathlib import Path
@@ -13,25 +14,44 @@ from saccade.errors import InputError
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 PARTS = {"train": "train", "t10k": "test", "test": "test"}
+# such as train-images-idx3-ubyte (MNIST), t10k-labels.idx1-ubyte.gz, emnist-letters-train-images-idx3-ubyte.gz
+NAME = re.compile(r"(?P<set>.*?)(?P<part>train|t10k|test)-(?P<what>images|labels)[-.]idx[13]-ubyte(\.gz)?")
+NAMES_FILE = "classes.txt"
 
 
 def recognize(folder: Path) -> Listing | None:
     """The listing of a folder with train-images-idx3-ubyte and so on; None when it holds no such files."""
     if not folder.is_dir():
         return None
-    pairs = []
-    for prefix, part in PARTS.items():
-        found = [file for file in (find(folder, prefix, "images", 3), find(folder, prefix, "labels", 1)) if file]
-        if len(found) == 1:
-            raise InputError(f"{found[0]} stands alone; images and labels come in pairs")
-        if found:
-            pairs.append((part, found[0], found[1]))
-    if not pairs:
+    found = files_of(folder) or files_of(folder / "raw")  # torchvision keeps them in raw/
+    if not found:
         return None
+    pairs = []
+    for part in ("train", "test"):
+        here = {what: file for (p, what), file in found.items() if p == part}
+        if len(here) == 1:
+            raise InputError(f"{next(iter(here.values()))} stands alone; images and labels come in pairs")
+        if here:
+            pairs.append((part, here["images"], here["labels"]))
     if pairs[0][0] != "train":
         raise InputError(f"{folder}: there is a test part but no train-images-idx3-ubyte")
     labels = [checked_labels(images, file) for _, images, file in pairs]
     return listing(folder, [part for part, _, _ in pairs], [images for _, images, _ in pairs], labels)
+
+
+def files_of(folder: Path) -> dict[tuple[str, str], Path]:
+    """The files of one data set by (part, "images" or "labels"); a plain file goes before its .gz."""
+    found: dict[tuple[str, str], Path] = {}
+    sets = set()
+    for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if (match := NAME.fullmatch(file.name)) and file.is_file():
+            found.setdefault((PARTS[match["part"]], match["what"]), file)
+            sets.add(match["set"])
+    if len(sets) > 1:
+        raise InputError(
+            f"{folder}: files of {len(sets)} data sets ({', '.join(sorted(sets))}...); give each its own folder"
+        )
+    return found
 
 
 def checked_labels(images: Path, file: Path) -> np.ndarray:
@@ -61,18 +81,16 @@ def listing(folder: Path, parts: list[str], files: list[Path], labels: list[np.n
 
 
 def class_names(folder: Path, count: int) -> tuple[str, ...]:
+    """The lines of classes.txt where there is one."""
+    file = folder / NAMES_FILE
+    if file.is_file():
+        names = tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+        if len(names) < count or len(set(names)) < len(names):
+            raise InputError(f"{file}: {count} different names are needed, one a line, met {len(set(names))}")
+        return names
     if "fashion" in folder.resolve().as_posix().lower() and count == 10:
         return FASHION
     return tuple(str(i) for i in range(count))
-
-
-def find(folder: Path, prefix: str, what: str, dimensions: int) -> Path | None:
-    for joint in ("-", "."):
-        for ending in ("", ".gz"):
-            file = folder / f"{prefix}-{what}{joint}idx{dimensions}-ubyte{ending}"
-            if file.is_file():
-                return file
-    return None
 
 
 def header(file: Path) -> tuple[int, ...]:
