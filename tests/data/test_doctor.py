@@ -85,7 +85,21 @@ def test_near_pairs_are_those_of_a_plain_loop() -> None:
         if thumbs[a].std() >= 8 and thumbs[b].std() >= 8
     ]
     assert expected == [[3, 7], [3, 600], [7, 600], [700, 1099]]
-    assert sorted(near_pairs(thumbs).tolist()) == expected
+    parts = np.array(["train", "test"])[np.arange(len(thumbs)) % 2]
+    found = near_pairs(thumbs, parts).tolist()
+    assert all(pair in expected for pair in found)
+    assert np.array_equal(clusters_of(len(thumbs), np.array(found)), clusters_of(len(thumbs), np.array(expected)))
+
+
+def test_frames_of_a_film_need_no_memory_for_every_pair() -> None:
+    """2,000 images that are all alike are two million pairs; what is kept connects them, and train with test."""
+    thumbs = np.random.default_rng(0).uniform(0, 255, (1, 256)) + np.zeros((2000, 1))
+    parts = np.array(["train", "test"])[np.arange(2000) % 2]
+    pairs = near_pairs(thumbs.astype(np.float32), parts)
+    assert len(pairs) <= 5 * 2000
+    assert len(set(clusters_of(2000, pairs).tolist())) == 1
+    crossing = {int(i) for pair in pairs if parts[pair[0]] != parts[pair[1]] for i in pair}
+    assert crossing == set(range(2000))
 
 
 @pytest.mark.parametrize(("side", "channels"), [(64, 3), (37, 3), (16, 1), (9, 1)])

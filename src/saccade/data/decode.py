@@ -16,8 +16,9 @@ WIDE = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 def decode(data: bytes) -> Picture:
     """The first frame, upright by its EXIF orientation; raises Unusable with a reason for a person.
 
-    Grey (modes 1, L, LA, I, F) becomes (H, W, 1), all else (H, W, 3). 16-bit grey is divided by 257; floats are taken as
-    0..1 when none is above 1, else cut to 0..255; transparency lies on white; CMYK and Lab become RGB without profiles.
+    Grey (modes 1, L, LA, I, F) becomes (H, W, 1), all else (H, W, 3). 16-bit grey is divided by 257 and
+    rounded (32-bit integers are taken as 8 bits when none is above 255, else as 16); floats are taken as 0..1 when none
+    is above 1, else cut to 0..255; transparency lies on white; CMYK and Lab become RGB without profiles.
     """
     if not data:
         raise Unusable("the file is empty")
@@ -76,7 +77,7 @@ def to_eight_bit(image: Image.Image) -> tuple[np.ndarray, str]:
         values = np.asarray(image).astype(np.int64)
         if mode == "I" and values.size and values.max() <= 255:
             return np.clip(values, 0, 255).astype(np.uint8)[:, :, None], ""
-        return np.clip(values // 257, 0, 255).astype(np.uint8)[:, :, None], "16 bits reduced to 8"
+        return np.clip((values + 128) // 257, 0, 255).astype(np.uint8)[:, :, None], "16 bits reduced to 8"
     if mode == "F":
         values = np.nan_to_num(np.asarray(image))
         scale = 255 if values.max() <= 1 else 1

@@ -41,18 +41,37 @@ def exact_pairs(pixels: np.ndarray) -> np.ndarray:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def near_pairs(thumbs: np.ndarray) -> np.ndarray:
-    """(P, 2) indices of thumbnails (N, D) that differ by at most NEAR, flat ones aside; by blocks of products."""
+def near_pairs(thumbs: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """(P, 2) indices of thumbnails (N, D) that differ by at most NEAR, flat ones aside; by blocks of products.
+
+    Not every pair (frames of a film are all alike, and pairs grow with the square), but enough to connect all that is
+    near, and for each image one near image in every part that has one.
+    """
     some = np.flatnonzero(thumbs.std(1) >= FLAT)
     rows = thumbs[some] - 128
     squares = np.square(rows).sum(1)
-    pairs = []
+    numbers = np.unique(parts, return_inverse=True)[1]
+    pairs = np.zeros((0, 2), np.int64)
     for start in range(0, len(rows), BLOCK):
         block = slice(start, start + BLOCK)
         distance = squares[block, None] + squares[start:] - 2 * rows[block] @ rows[start:].T
         a, b = np.nonzero(distance <= NEAR**2 * rows.shape[1])
-        pairs.append(np.stack([some[a + start], some[b + start]], 1)[a < b])
-    return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.int64)
+        found = np.stack([some[a + start], some[b + start]], 1)[a < b]
+        if len(found):
+            pairs = enough(np.concatenate([pairs, found]), numbers)
+    return pairs
+
+
+def enough(pairs: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """The pairs (P, 2) that connect what all of them connect, and the first of each image with each part."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(parts),) * 2)
+    tree = np.stack(minimum_spanning_tree(links.tocsr()).nonzero(), 1).astype(np.int64)
+    kinds = int(parts.max()) + 1
+    firsts = [pairs[np.unique(pairs[:, i] * kinds + parts[pairs[:, 1 - i]], return_index=True)[1]] for i in (0, 1)]
+    return np.unique(np.concatenate([tree, *firsts]), axis=0)
 
 
 def clusters_of(count: int, pairs: np.ndarray) -> np.ndarray:
@@ -72,7 +91,7 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> tuple[np.
     same = clusters_of(len(pixels), exact)
     near = np.zeros((0, 2), np.int64)
     if listing.photos and len(pixels) <= MOST_COMPARED:
-        near = near_pairs(np.stack([thumbnail(image) for image in pixels]))
+        near = near_pairs(np.stack([thumbnail(image) for image in pixels]), listing.parts[kept])
         near = near[same[near[:, 0]] != same[near[:, 1]]]
     names = [listing.ids[i] for i in kept]
     labels, parts = listing.labels[kept], listing.parts[kept]
