@@ -12,17 +12,31 @@ from saccade.data.batches import Resident, evaluation_batches
 from saccade.data.preprocess import Preprocess
 from saccade.experiment import folder
 from saccade.tasks import classify
+from saccade.training.steps import is_out_of_memory
 
 EVALUATION_BATCH = 32
 
 
-@torch.inference_mode()
 def probabilities(network: nn.Module, preprocess: Preprocess, resident: Resident, indices: np.ndarray) -> np.ndarray:
     """(N, classes) float32, in full precision whatever the plan of training: what evaluate, predict and export share."""
+    size = EVALUATION_BATCH
+    while True:
+        try:
+            return in_batches(network, preprocess, resident, indices, size)
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or size == 1:
+                raise
+            size //= 2
+
+
+@torch.inference_mode()
+def in_batches(
+    network: nn.Module, preprocess: Preprocess, resident: Resident, indices: np.ndarray, size: int
+) -> np.ndarray:
     network.eval()
     rows = [
         classify.probabilities(network(preprocess(pixels)))[:count].cpu()
-        for pixels, _, count in evaluation_batches(resident, indices, EVALUATION_BATCH)
+        for pixels, _, count in evaluation_batches(resident, indices, size)
     ]
     return torch.cat(rows).numpy()
 

@@ -81,5 +81,5 @@ class Trainer:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    words = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "could not create a memory")
+    words = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "could not create a")
     return isinstance(error, torch.OutOfMemoryError) or any(word in str(error).lower() for word in words)
