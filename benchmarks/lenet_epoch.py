@@ -20,7 +20,7 @@ from saccade.experiment.fit import Fit
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.run import choose_plan
 from saccade.experiment.setup import prepare
-from saccade.networks import find
+from saccade.zoo import find
 
 BATCH = 64
 

@@ -12,7 +12,7 @@ import torch
 from measure import keep
 
 from saccade.data.batches import Resident
-from saccade.networks import find
+from saccade.zoo import find
 from saccade.tasks import classify
 from saccade.training.steps import Trainer
 

@@ -8,7 +8,7 @@ import time
 import torch
 from measure import alternate, report
 
-from saccade.networks import find
+from saccade.zoo import find
 from saccade.tasks import classify
 from saccade.training.plan import Plan, Wishes, choose
 from saccade.training.steps import Trainer

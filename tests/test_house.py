@@ -11,7 +11,7 @@ FLOORS = {
     "experiment": 5,
     "training": 4,
     **dict.fromkeys(("tasks", "inspection"), 3),
-    **dict.fromkeys(("optim", "data", "networks"), 2),
+    **dict.fromkeys(("optim", "data", "zoo"), 2),
     "layers": 1,
     **dict.fromkeys(("statistics", "errors", "events", "seeds"), 0),
 }

@@ -143,7 +143,7 @@ def networks() -> list[Record]:
     """Every network: name, parameters for 1,000 classes (10 for small images), input, paper."""
     import torch
 
-    from saccade.networks import NETWORKS
+    from saccade.zoo import NETWORKS
 
     rows = []
     for name, entry in NETWORKS.items():

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade import InputError
-from saccade.networks import find
+from saccade.zoo import find
 from saccade.optim import decay_groups, warmup_cosine
 from saccade.tasks import classify
 from saccade.training import checkpoint

@@ -17,7 +17,7 @@ from saccade.errors import InputError
 from saccade.events import Epoch, Note, Progress, Work
 from saccade.experiment import folder, outcome
 from saccade.experiment.setup import Prepared
-from saccade.networks import find
+from saccade.zoo import find
 from saccade.optim import decay_groups, warmup_cosine
 from saccade.seeds import derive
 from saccade.tasks import classify

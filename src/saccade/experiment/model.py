@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from saccade.data.preprocess import Preprocess
 from saccade.errors import InputError
 from saccade.experiment import folder
-from saccade.networks import find
+from saccade.zoo import find
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -15,7 +15,7 @@ from saccade.data.store import Store, build
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.recipe import Recipe
-from saccade.networks import find
+from saccade.zoo import find
 
 SMALL = 64  # up to this side images are used as they are, by networks for small images
 PHOTO = 224

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saccade.networks.network import ConvNet
+from saccade.zoo.network import ConvNet
 
 # Table I: the maps of S2 that each of the 16 maps of C3 reads.
 TABLE = (

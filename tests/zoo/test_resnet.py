@@ -6,7 +6,7 @@ import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 from saccade.inspection.table import layer_table
-from saccade.networks import NETWORKS
+from saccade.zoo import NETWORKS
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from saccade.errors import InputError, suggestion
 
 if TYPE_CHECKING:
-    from saccade.networks.network import ConvNet
+    from saccade.zoo.network import ConvNet
 
 LENET = "LeCun et al. 1998, Proc. IEEE 86(11)"
 RESNET = "He et al. 2015, arXiv:1512.03385"
@@ -25,11 +25,11 @@ class Entry:
 
 
 def _lenet(function: str, classes: int, channels: int) -> "ConvNet":
-    return getattr(import_module("saccade.networks.lenet"), function)(classes, channels)
+    return getattr(import_module("saccade.zoo.lenet"), function)(classes, channels)
 
 
 def _resnet(name: str, classes: int, channels: int) -> "ConvNet":
-    return import_module("saccade.networks.resnet").resnet(name, classes, channels)
+    return import_module("saccade.zoo.resnet").resnet(name, classes, channels)
 
 
 NETWORKS = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from saccade.layers import PadShortcut, Residual, conv, initialize
-from saccade.networks.network import ConvNet, classifier
+from saccade.zoo.network import ConvNet, classifier
 
 Body = tuple[nn.Sequential, int]  # the layers beside the shortcut, and the channels that they end with
 

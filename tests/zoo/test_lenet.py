@@ -2,8 +2,8 @@
 
 import torch
 
-from saccade.networks import NETWORKS, find
-from saccade.networks.lenet import TABLE, TableConv2d, lenet5_1998
+from saccade.zoo import NETWORKS, find
+from saccade.zoo.lenet import TABLE, TableConv2d, lenet5_1998
 
 
 def test_parameters_and_connections_are_the_papers() -> None:
