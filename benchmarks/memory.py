@@ -12,9 +12,9 @@ import torch
 from measure import keep
 
 from saccade.data.batches import Resident
-from saccade.zoo import find
 from saccade.tasks import classify
 from saccade.training.steps import Trainer
+from saccade.zoo import find
 
 IMAGES, SIDE, BATCH, STEPS = 100_000, 64, 64, 40
 

@@ -8,10 +8,10 @@ import time
 import torch
 from measure import alternate, report
 
-from saccade.zoo import find
 from saccade.tasks import classify
 from saccade.training.plan import Plan, Wishes, choose
 from saccade.training.steps import Trainer
+from saccade.zoo import find
 
 BATCH, STEPS = 128, 10
 

@@ -101,3 +101,13 @@ def test_networks_lists_all_with_their_parameters(capsys: pytest.CaptureFixture[
     rows = {row["network"]: row["parameters"] for row in json.loads(capsys.readouterr().out)}
     assert rows["resnet50"] == 25_557_032
     assert rows["lenet5_1998"] == 60_000
+
+
+def test_every_name_of_the_package_is_there_after_its_parts_were_imported() -> None:
+    """A command and a folder of one name would shadow each other."""
+    import saccade
+    import saccade.zoo
+
+    saccade.networks()
+    assert all(callable(getattr(saccade, name)) for name in saccade.__all__)
+    assert saccade.networks()[0]["network"] == "lenet5"

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from saccade import InputError
-from saccade.zoo import find
 from saccade.optim import decay_groups, warmup_cosine
 from saccade.tasks import classify
 from saccade.training import checkpoint
 from saccade.training.plan import Plan, Wishes, choose
 from saccade.training.steps import OutOfMemory, Trainer
+from saccade.zoo import find
 
 PLAIN = Plan("cpu", "fp32", channels_last=False, compiled=False)
 

@@ -17,7 +17,6 @@ from saccade.errors import InputError
 from saccade.events import Epoch, Note, Progress, Work
 from saccade.experiment import folder, outcome
 from saccade.experiment.setup import Prepared
-from saccade.zoo import find
 from saccade.optim import decay_groups, warmup_cosine
 from saccade.seeds import derive
 from saccade.tasks import classify
@@ -25,6 +24,7 @@ from saccade.training import checkpoint
 from saccade.training.interrupt import Interruption
 from saccade.training.plan import Plan
 from saccade.training.steps import Step, Trainer
+from saccade.zoo import find
 
 
 class Interrupted(Exception):
