@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from saccade.events import finish
-from saccade.experiment.fit import Fit
+from saccade.experiment.fit import Fit, Position
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.run import choose_plan
 from saccade.experiment.setup import prepare
@@ -56,7 +56,7 @@ def main() -> None:
     recipe = make_recipe({"data": str(DATA / "fashion-mnist"), "network": "lenet5", "batch": BATCH, "epochs": 1000})
     prepared = finish(prepare(recipe))
     plan = choose_plan(prepared)
-    fit = Fit(prepared, plan, Path(tempfile.mkdtemp()))
+    fit = Fit(prepared, plan, Path(tempfile.mkdtemp()), Position())
     train = prepared.indices("train")
     usual = Usual(prepared.store.pixels[train, :, :, 0], prepared.store.labels[train])
 

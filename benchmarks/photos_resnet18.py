@@ -16,7 +16,7 @@ from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from saccade.events import finish
-from saccade.experiment.fit import Fit
+from saccade.experiment.fit import Fit, Position
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.run import choose_plan
 from saccade.experiment.setup import prepare
@@ -29,7 +29,7 @@ def main() -> None:
     words = {"data": str(source), "network": "resnet18", "batch": BATCH, "epochs": 1000, "images": {"size": SIZE}}
     prepared = finish(prepare(make_recipe(words)))
     plan = choose_plan(prepared)
-    fit = Fit(prepared, plan, Path(tempfile.mkdtemp()))
+    fit = Fit(prepared, plan, Path(tempfile.mkdtemp()), Position())
     transform = v2.Compose(
         [
             v2.ToImage(),

@@ -1,14 +1,18 @@
 """The command line: what bad input gets. One or two lines, no traceback, exit code 2."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from saccade import commands
 from saccade.cli import main
+from saccade.events import finish
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
 
@@ -32,6 +36,9 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "digits", "--optimiser.lr", "1"], 'no option "--optimiser.lr", did you mean "--optimizer.lr"?'),
         (["train", "digits", "--optimizer.lr", "-1"], "optimizer.lr should be greater than 0, not -1"),
         (["train", "digits", "--epochs", "many"], "epochs should be a valid integer"),
+        (["train", "digits", "--epochs", "["], "epochs should be a valid integer"),
+        (["train", "digits", "--plan.device", "gpu"], 'plan.device: there is no "gpu" on this machine, only cpu'),
+        (["train", "digits", "--plan.micro_batch", "1"], "plan.micro_batch should be greater than or equal to 2"),
         (["train", "digits", "--images.size", "20", "--network", "lenet5"], "lenet5 does not take images of 1x20x20"),
         (["train", "nowhere/photos"], "nowhere/photos: there is no such file or folder"),
         (["train", "--recipe", "nowhere.yaml"], "nowhere.yaml: the recipe cannot be read"),
@@ -60,12 +67,39 @@ def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path, capsys: pytest.
     assert [file.name for file in tmp_path.iterdir()] == ["precious.txt"]
 
 
-def test_a_loss_that_is_no_number_stops_with_step_and_checkpoint(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("rate", ["1e30", "1e38"])
+def test_divergence_stops_with_its_step_and_the_checkpoint_kept_is_sound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: str
 ) -> None:
-    answer = refused([*BASE, "--optimizer.lr", "1e30", "--out", str(tmp_path / "run")], capsys)
-    assert "at step " in answer
-    assert str(tmp_path / "run" / "checkpoint.pt") in answer
+    run = tmp_path / "run"
+    answer = refused([*BASE, "--optimizer.lr", rate, "--checkpoint.seconds", "0", "--out", str(run)], capsys)
+    assert re.search(r"at step \d+ \(epoch 1\); the last good state, of step \d+, is in ", answer)
+    assert str(run / "checkpoint.pt") in answer
+    weights = torch.load(run / "checkpoint.pt", weights_only=True)["network"].values()
+    assert all(w.isfinite().all() for w in weights)
+
+
+LIMITED = """
+import resource, sys
+from saccade import commands
+from saccade.cli import main
+from saccade.events import finish
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of the size of files are Unix's")
+def test_a_file_that_cannot_be_written_is_named_and_leaves_no_part_behind(tmp_path: Path) -> None:
+    """The system refuses to write more than 100 kB to one file, as a full disk would; a checkpoint has 700."""
+    run = tmp_path / "run"
+    finish(commands.doctor("digits", size=28))  # the images are in the cache
+    command = [sys.executable, "-c", LIMITED, "100000", *BASE, "--out", str(run)]
+    stopped = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert stopped.returncode == 2, stopped.stderr
+    assert stopped.stderr.strip().splitlines()[-1].startswith(f"saccade: {run / 'checkpoint.pt'}: cannot be written (")
+    assert "Traceback" not in stopped.stderr
+    assert not [file.name for file in run.iterdir() if file.name.endswith(".part")]
 
 
 def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ SUMMARIES = {
 def main(words: list[str] | None = None) -> int:
     """Run a command; 0 when done, 2 when the input cannot be used, 130 when interrupted."""
     words = sys.argv[1:] if words is None else words
+    for stream in (sys.stdout, sys.stderr):  # file names need not be UTF-8, and a terminal need not be either
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return run(words)
     except InputError as error:
@@ -122,24 +125,25 @@ def train(parser: Parser, words: list[str]) -> int:
 
 def nested(given: dict[str, str]) -> dict[str, Any]:
     """{"optimizer.lr": "0.1"} to {"optimizer": {"lr": 0.1}}; values are read as YAML reads them."""
-    import yaml
-
     words: dict[str, Any] = {}
     for name, value in given.items():
         *sections, last = name.split(".")
         place = words
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = value if last in ("network", "device", "group") else number_or_word(yaml.safe_load(value))
+        place[last] = value if last in ("network", "device", "group") else scalar(value)
     return words
 
 
-def number_or_word(value: Any) -> Any:
-    """YAML 1.1 takes 1e-3 for a word."""
+def scalar(word: str) -> Any:
+    """What YAML makes of the word; 1e-3, too, is a number, which YAML 1.1 takes for a word."""
+    import yaml
+
     try:
+        value = yaml.safe_load(word)
         return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+    except (ValueError, yaml.YAMLError):
+        return word
 
 
 def trained(work: Any, as_json: bool) -> int:
@@ -203,7 +207,7 @@ def predict(parser: Parser, words: list[str]) -> int:
     for left in found.left_out:
         print(f"left out: {left.file}: {left.reason}", file=sys.stderr)
     if options.csv:
-        from saccade.experiment.folder import write_text
+        from saccade.writing import write_text
 
         write_text(Path(options.csv), commands.predictions_csv(found))
         print(f"wrote {options.csv}", file=sys.stderr)
@@ -236,11 +240,12 @@ def export(parser: Parser, words: list[str]) -> int:
 
 def doctor(parser: Parser, words: list[str]) -> int:
     parser.add_argument("data", metavar="DATA", help="as for train")
+    parser.add_argument("--group", metavar="COLUMN", help="column of a CSV whose values should not be in two parts")
     options = parser.parse(words)
 
     from saccade import commands
 
-    return answer(show(commands.doctor(options.data)), options.json, diagnosis)
+    return answer(show(commands.doctor(options.data, group=options.group)), options.json, diagnosis)
 
 
 def diagnosis(result: dict[str, Any]) -> str:

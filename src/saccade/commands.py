@@ -2,16 +2,20 @@
 
 import csv
 import io
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saccade.errors import InputError
+from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from saccade.data.preprocess import Preprocess
     from saccade.experiment.predict import Predictions
 
 Record = dict[str, Any]
@@ -75,19 +79,25 @@ def _pictures(record: Record, ids: Sequence[str]) -> dict[str, Any]:
 
 
 def evaluate(run: str | Path, data: Any = None) -> Work[Record]:
-    """The record of the run, or, with `data`, its scores on other labelled images in the same form."""
+    """The record of the run, or, with `data`, its scores on other labelled images in the same form.
+
+    Images on which the run has trained or selected are recognized by their pixels and not scored.
+    """
     from saccade.experiment import model
     from saccade.experiment.predict import evaluate as work
 
     record = folder.read_record(Path(run))
     if data is None:
         return record
-    described, predictions, _ = yield from work(model.load(Path(run)), data)
-    for left in predictions.left_out:
+    start = time.monotonic()
+    found = yield from work(Path(run), model.load(Path(run)), data)
+    for left in found.predictions.left_out:
         yield Note(f"left out: {left.file}: {left.reason}")
+    described = dict(found.described)
     scores = described.pop("scores")
-    keep = ("run", "network", "seed", "seconds", "classes")
-    return {key: record[key] for key in keep} | {"data": str(data), "scores": {"test": scores}} | described
+    about = {key: record[key] for key in ("run", "network", "seed", "classes")}
+    seconds = round(time.monotonic() - start, 2)
+    return about | {"seconds": seconds, "data": str(data), "scores": {"test": scores}} | described
 
 
 def predict(run: str | Path, images: Sequence[str | Path] | str | Path) -> "Work[Predictions]":
@@ -111,29 +121,43 @@ def predictions_csv(predictions: "Predictions") -> str:
 
 def export(run: str | Path, to: str = "onnx", out: str | Path | None = None) -> Work[Record]:
     """Write the trained network as ONNX into the run folder (or `out`), compared with onnxruntime on real images."""
-    from saccade.data.store import open_stored
     from saccade.experiment import model
     from saccade.experiment.export import export_onnx
 
     if to != "onnx":
-        raise InputError(f'there is no export to "{to}"; known: onnx')
+        raise InputError(f'there is no export to "{to}"{suggestion(to, ["onnx"])} (known: onnx)')
     record = folder.read_record(Path(run))
-    store = open_stored(record["images"]["fingerprint"])
-    if store is None:
-        raise InputError(f"{run}: the images of the run are needed to verify the export; they are no longer in the cache")
+    loaded = model.load(Path(run))
+    pixels = yield from _stored_pixels(Path(run), record, loaded.preprocess)
     yield Note("exporting")
     file = Path(out) if out is not None else Path(run) / "model.onnx"
-    difference = export_onnx(model.load(Path(run)), file, store.pixels[-VERIFIED:])
-    return {"file": str(file), "largest_difference": difference, "images": min(VERIFIED, len(store.pixels))}
+    difference = export_onnx(loaded, file, pixels[-VERIFIED:])
+    return {"file": str(file), "largest_difference": difference, "images": min(VERIFIED, len(pixels))}
 
 
-def doctor(data: Any, size: int | None = None) -> Work[Record]:
-    """Open every image and tell what is used, what is left out and why, and what looks wrong."""
+def _stored_pixels(run: Path, record: Record, preprocess: "Preprocess") -> "Work[np.ndarray]":
+    """The images of the run: from the cache, or decoded again where they are no longer there."""
+    from saccade.data.sources import open_source
+    from saccade.data.store import build, open_stored
+
+    store = open_stored(record["images"]["fingerprint"])
+    if store is None:
+        recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
+        listing = open_source(recipe.data, recipe.split.group)
+        store = yield from build(listing, preprocess.stored, preprocess.channels)
+    return store.pixels
+
+
+def doctor(data: Any, size: int | None = None, group: str | None = None) -> Work[Record]:
+    """Open every image and tell what is used, what is left out and why, and what looks wrong.
+
+    `group` names a column of a CSV whose values should not be in two parts (a patient, a film).
+    """
     from saccade.data.doctor import diagnose
     from saccade.data.sources import open_source
     from saccade.experiment.setup import complete, stored_side
 
-    listing = open_source(data)
+    listing = open_source(data, group)
     name = str(data) if isinstance(data, str | Path) else "arrays"
     recipe = complete(make_recipe({"data": name, "images": {"size": size}}), listing)
     return (yield from diagnose(listing, stored_side(recipe)))

@@ -13,10 +13,12 @@ from saccade.data.doctor import (
     clusters_of,
     conversions,
     diagnose,
+    digests_of,
     duplicates,
     exact_pairs,
+    groups_across_parts,
     near_pairs,
-    single_images,
+    small_classes,
     thumbnail,
 )
 from saccade.data.listing import Finding
@@ -51,7 +53,9 @@ def found_in(parts: list[str]) -> dict[str, Finding]:
     pixels = np.zeros((len(parts), 4, 4, 1), np.uint8)
     where = np.array(parts)
     names = [f"{part}{i}" for i, part in enumerate(parts)]
-    return {each.text: each for each in duplicates("exact", across_parts(exact_pairs(pixels), where), names, where)}
+    return {
+        each.text: each for each in duplicates("exact", across_parts(exact_pairs(digests_of(pixels)), where), names, where)
+    }
 
 
 def test_a_copy_in_train_and_test_is_seen_behind_one_in_validation() -> None:
@@ -118,8 +122,8 @@ def test_clusters_are_connected_components() -> None:
 
 
 def test_tiny_classes_and_conversions() -> None:
-    assert [each.kind for each in single_images(np.array([0, 0, 1]), ("a", "b"))] == ["tiny classes"]
-    assert not list(single_images(np.array([0, 0, 1, 1]), ("a", "b")))
+    assert [each.kind for each in small_classes(np.array([0, 0, 1]), ("a", "b"))] == ["tiny classes"]
+    assert not list(small_classes(np.array([0, 0, 1, 1]), ("a", "b")))
     texts = [each.text for each in conversions({"turned": ["a", "b"], "cut": ["c"]})]
     assert texts == ["2 images: turned", "1 image: cut"]
 
@@ -140,3 +144,18 @@ def test_the_diagnosis_accounts_for_every_image_and_decodes_for_training(
     assert sum(n for counts in found["classes"].values() for n in counts.values()) == found["used"]
     assert set(found["classes"]["hat"]) == {"train", "test"}
     assert finish(build(open_source(root), 40, None)).warm
+
+
+def test_groups_that_the_data_tears_apart_are_said() -> None:
+    groups = np.array(["anna", "anna", "ben", "ben", "", ""])
+    parts = np.array(["train", "test", "train", "train", "train", "test"])
+    found = list(groups_across_parts(groups, parts))
+    assert [each.text for each in found] == [
+        "1 group is in more than one part, such as anna in train and test; scores are optimistic"
+    ]
+
+
+def test_a_class_whose_images_are_all_broken_is_said() -> None:
+    assert [each.text for each in small_classes(np.array([0, 0]), ("a", "b"))] == [
+        "no usable image: b; nothing can be learned of it"
+    ]

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from saccade import InputError
+from saccade.data.class_map import pinned
 from saccade.data.listing import Unusable
 from saccade.data.sources import open_source
 
@@ -88,7 +89,7 @@ def test_hidden_folders_and_files_are_listed_and_no_class(tmp_path: Path) -> Non
 def test_a_class_that_validation_lacks_shifts_no_label(tmp_path: Path) -> None:
     folders(tmp_path / "train", "ant", "bee", "cow")
     folders(tmp_path / "valid", "ant", "cow")
-    listing = open_source(tmp_path)
+    listing = pinned(open_source(tmp_path))
     where = [i for i, name in enumerate(listing.ids) if name.startswith("valid/cow")]
     assert set(listing.labels[where]) == {2}
     assert any("validation has no images of bee" in finding.text for finding in listing.findings)
@@ -96,10 +97,29 @@ def test_a_class_that_validation_lacks_shifts_no_label(tmp_path: Path) -> None:
 
 def test_a_class_that_train_lacks_is_left_out_by_name(tmp_path: Path) -> None:
     folders(tmp_path / "train", "ant", "bee")
-    folders(tmp_path / "test", "ant", "bee", "zebra")
-    listing = open_source(tmp_path)
+    folders(tmp_path / "test", "aardvark", "ant", "bee")
+    listing = pinned(open_source(tmp_path))
     assert listing.classes == ("ant", "bee")
-    assert sum('"zebra" is not in train' in left.reason for left in listing.left_out) == 3
+    assert sum('"aardvark" is not in train' in left.reason for left in listing.left_out) == 3
+    assert [listing.classes[label] for label in listing.labels] == [name.split("/")[1] for name in listing.ids]
+    for i, name in enumerate(listing.ids):
+        assert np.array_equal(listing.images.read(i).pixels, np.asarray(Image.open(tmp_path / name)))
+
+
+def test_a_folder_with_test_alone_can_be_listed_for_evaluation(tmp_path: Path) -> None:
+    assert open_source(folders(tmp_path, "test/cat", "test/dog")).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("train", "dev")])
+def test_parts_under_other_names(tmp_path: Path, names: tuple[str, str]) -> None:
+    listing = open_source(folders(tmp_path, *(f"{name}/{klass}" for name in names for klass in ("cat", "dog"))))
+    assert listing.classes == ("cat", "dog")
+    assert set(listing.parts) == {"train", "test" if names[1] == "Testing" else "validation"}
+
+
+def test_parts_that_are_not_known_are_not_taken_for_classes(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"seg_test, seg_train hold the same folders \(cat, dog\), so they are no classes"):
+        open_source(folders(tmp_path, "seg_train/cat", "seg_train/dog", "seg_test/cat", "seg_test/dog"))
 
 
 @pytest.mark.parametrize(
@@ -107,16 +127,16 @@ def test_a_class_that_train_lacks_is_left_out_by_name(tmp_path: Path) -> None:
     [
         ((), "no images in class folders"),
         (("cat",), "one class only"),
-        (("test/cat", "test/dog"), "no train folder"),
+        (("test/cat", "test/dog"), "there is test but no train part"),
     ],
 )
 def test_folders_that_cannot_be_used(tmp_path: Path, names: tuple[str, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        open_source(folders(tmp_path, *names))
+        pinned(open_source(folders(tmp_path, *names)))
 
 
 def test_names_that_differ_in_case_and_names_beyond_ascii(tmp_path: Path) -> None:
-    listing = open_source(folders(tmp_path, "Katze", "katze", "Bär", "犬"))
+    listing = pinned(open_source(folders(tmp_path, "Katze", "katze", "Bär", "犬")))
     assert set(listing.classes) == {"Katze", "katze", "Bär", "犬"}
     assert any(finding.kind == "similar names" for finding in listing.findings)
 

@@ -93,3 +93,9 @@ def test_an_image_without_a_part_follows_its_duplicate() -> None:
     units = np.array([0, 0, 1, 1, 2, 3, 3, 3])
     result, _ = split(np.zeros(8, int), parts, units, Fractions(0, 0.2), 0)
     assert result.tolist() == ["test", "test", "train", "train", "train", "train", "test", "train"]
+
+
+def test_images_without_a_group_are_no_group() -> None:
+    units = units_of(np.arange(6), np.array(["a", "a", "", "", "", "b"]))
+    assert len(set(units.tolist())) == 5
+    assert units[0] == units[1]

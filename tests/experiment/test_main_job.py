@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def test_the_record_keeps_its_contract(record: dict[str, Any], run: Path) -> Non
 def test_the_run_folder_is_complete(run: Path) -> None:
     names = {file.name for file in run.iterdir()}
     assert names >= {"recipe.yaml", "record.json", "metrics.jsonl", "model.safetensors", "checkpoint.pt"}
-    assert names >= {"predictions.npz", "report.html"}
+    assert names >= {"predictions.npz", "split.npz", "report.html"}
     assert not [name for name in names if "part" in name.split(".")]
 
 
@@ -62,8 +63,10 @@ def test_predict_on_the_test_images_reproduces_evaluate_exactly(data: Path, run:
 
 
 def stored_outcomes(run: Path) -> dict[str, np.ndarray]:
+    """Of the test part."""
     with np.load(run / "predictions.npz") as outcomes:
-        return dict(zip(outcomes["ids"].tolist(), outcomes["probabilities"], strict=True))
+        rows = outcomes["parts"] == "test"
+        return dict(zip(outcomes["ids"][rows].tolist(), outcomes["probabilities"][rows], strict=True))
 
 
 def test_evaluate_on_the_same_images_gives_the_same_scores(
@@ -170,3 +173,45 @@ def test_prediction_turns_images_upright(data: Path, run: Path, tmp_path: Path) 
     upright.save(tmp_path / "upright.png")
     found = saccade.predict(run, tmp_path)
     assert (found.probabilities[0] == found.probabilities[1]).all()
+
+
+def test_the_test_part_is_read_once_and_the_split_is_written_down(record: dict[str, Any], run: Path) -> None:
+    assert record["test_read"] == 1
+    with np.load(run / "split.npz") as split:
+        counts = {part: int((split["parts"] == part).sum()) for part in ("train", "validation", "test")}
+        assert counts == {part: record["splits"][part]["images"] for part in counts}
+        assert len(np.unique(split["ids"])) == len(split["digests"]) == sum(counts.values())
+
+
+def test_evaluate_scores_no_image_that_the_run_has_trained_on(
+    data: Path, run: Path, record: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under other names and in other folders: the pixels tell."""
+    root = data / "clothing-small"
+    for part, klass, count in (("train", "hat", 5), ("validation", "hat", 2), ("test", "hat", 4), ("test", "pants", 3)):
+        for i, file in enumerate(sorted((root / part / klass).iterdir())[:count]):
+            target = tmp_path / "mixed" / klass / f"{part}-{i}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    assert main(["evaluate", str(run), str(tmp_path / "mixed"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["scores"]["test"]["accuracy"]["n"] == 7
+    assert "left out: 7 of 14 images, on which the run has trained or selected" in err
+    shutil.rmtree(tmp_path / "mixed" / "pants")
+    for file in (tmp_path / "mixed" / "hat").glob("test-*"):
+        file.unlink()
+    assert main(["evaluate", str(run), str(tmp_path / "mixed")]) == 2
+    assert "every one of these images" in capsys.readouterr().err
+
+
+def test_a_file_whose_name_is_no_utf8_goes_the_whole_way(data: Path, tmp_path: Path) -> None:
+    for klass in ("hat", "pants"):
+        shutil.copytree(data / "clothing-small" / "test" / klass, tmp_path / "d" / klass)
+    strange = os.path.join(os.fsencode(tmp_path / "d" / "hat"), b"caf\xe9.jpg")  # Latin-1, as old archives have it
+    shutil.copy(next((tmp_path / "d" / "hat").iterdir()), strange)
+    words = ["train", str(tmp_path / "d"), *QUICK, "--epochs", "1", "--out", str(tmp_path / "run"), "--json"]
+    assert main(words) == 0
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["images"]["used"] == 25
+    assert main(["evaluate", str(tmp_path / "run"), str(data / "clothing-small" / "test"), "--json"]) in (0, 2)
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "d"), "--csv", str(tmp_path / "x.csv")]) == 0
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == 26

@@ -62,7 +62,8 @@ def test_the_page_is_well_formed_escaped_and_self_contained(run: Path) -> None:
 
 def test_the_pictures_are_the_most_confident_mistakes(run: Path) -> None:
     with np.load(run / "predictions.npz") as found:
-        likely, labels, ids = found["probabilities"], found["labels"], found["ids"]
+        test = found["parts"] == "test"
+        likely, labels, ids = found["probabilities"][test], found["labels"][test], found["ids"][test]
     wrong = likely.argmax(1) != labels
     wanted = pictured(run, 3)
     assert wanted[0] == ids[wrong][likely[wrong].max(1).argmax()]

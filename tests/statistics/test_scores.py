@@ -123,3 +123,19 @@ def test_intervals_cover_the_truth() -> None:
         low, high = statistics.percentile_interval(lambda counts, v=values: counts @ v / 200, 200, i, 0.95, 500)
         covered.append(low <= 2 <= high)
     assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize("overconfidence", [0.0, 0.2])
+def test_the_interval_of_the_calibration_error_covers_it(overconfidence: float) -> None:
+    """The truth is known: each confidence stands for its own share of right answers. 95 % is aimed at, 90 % demanded."""
+    confidences = np.array([0.55, 0.65, 0.75, 0.85, 0.95])
+    shares = confidences - overconfidence * np.array([1, 0, 1, 0, 1])
+    truth, covered, n = np.abs(confidences - shares).mean(), 0, 200
+    generator = np.random.default_rng(0)
+    for repeat in range(100):
+        chosen = generator.integers(5, size=n)
+        likely = np.stack([confidences[chosen], 1 - confidences[chosen]], 1)
+        labels = np.where(generator.random(n) < shares[chosen], 0, 1)
+        score = statistics.classification_scores(labels, likely, seed=repeat)["ece"]
+        covered += score.low <= truth + 1e-9 <= score.high + 2e-9
+    assert covered >= 88  # 90 less one standard error of the count

@@ -1,17 +1,20 @@
 """Steps, micro-batches, memory, checkpoints, schedules, the plan."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from saccade import InputError
 from saccade.optim import decay_groups, warmup_cosine
 from saccade.tasks import classify
 from saccade.training import checkpoint
-from saccade.training.plan import Plan, Wishes, choose
-from saccade.training.steps import OutOfMemory, Trainer
+from saccade.training.plan import Plan, Wishes, choose, fastest
+from saccade.training.steps import OutOfMemory, Trainer, parts_of
 from saccade.zoo import find
 
 PLAIN = Plan("cpu", "fp32", channels_last=False, compiled=False)
@@ -76,6 +79,46 @@ def test_accumulated_gradients_are_those_of_the_batch(micro: int) -> None:
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)  # the loss is computed in float32
 
 
+@given(images=st.integers(1, 200), micro=st.integers(2, 200))
+def test_parts_are_nearly_equal_fit_and_are_never_of_one_image(images: int, micro: int) -> None:
+    """Batch norm has no variance of a single value. Three images, two at a time, go through together."""
+    sizes = [len(part) for part in torch.zeros(images).tensor_split(parts_of(images, micro))]
+    assert sum(sizes) == images
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= max(micro, 3)
+    assert min(sizes) >= min(images, 2)
+
+
+def test_gradients_are_clipped_by_their_norm_over_the_whole_network() -> None:
+    torch.manual_seed(0)
+    network = nn.Linear(4, 3)
+    before = [p.detach().clone() for p in network.parameters()]
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    clipped = Trainer(network, optimizer, classify.loss, classify.correct, PLAIN.autocast, 8, clip=0.01)
+    clipped.step(100 * torch.randn(8, 4), torch.randint(3, (8,)))
+    moved = torch.cat([(p.detach() - b).flatten() for p, b in zip(network.parameters(), before, strict=True)])
+    assert moved.norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_plan_in_16_bits_trains_with_weights_in_32() -> None:
+    plan = Plan("cpu", "bf16", channels_last=True, compiled=False)
+    network = find("resnet20").build(3, 3).to(memory_format=plan.memory_format)
+    step = Trainer(
+        network, torch.optim.SGD(network.parameters(), lr=0.1), classify.loss, classify.correct, plan.autocast, 8
+    ).step(torch.randn(8, 3, 32, 32), torch.randint(3, (8,)))
+    assert step.loss.dtype == torch.float32
+    assert step.loss.isfinite()
+    assert {p.dtype for p in network.parameters()} == {p.grad.dtype for p in network.parameters() if p.grad is not None}
+    with plan.autocast():
+        assert network(torch.randn(8, 3, 32, 32)).dtype == torch.bfloat16
+
+
+def test_the_most_exact_plan_is_kept_unless_another_is_clearly_faster() -> None:
+    exact, quick = Plan("cpu", "fp32", True, False), Plan("cpu", "bf16", True, False)
+    assert fastest([(exact, 100.0), (quick, 109.0)])[0] == exact
+    assert fastest([(exact, 100.0), (quick, 111.0)])[0] == quick
+
+
 def test_norms_and_biases_do_not_decay() -> None:
     network = find("resnet20").build(10, 3)
     decayed, spared = decay_groups(network, 0.1)
@@ -95,8 +138,8 @@ def test_the_rate_rises_in_a_line_and_falls_to_nothing() -> None:
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_whole(tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.pt"
     checkpoint.save(file, {"step": 1})
-    (tmp_path / "checkpoint.part").symlink_to("/dev/full")  # a full disk
-    with pytest.raises(InputError, match=r"checkpoint\.pt: the checkpoint could not be written"):
+    (tmp_path / f".checkpoint.pt.{os.getpid()}.part").symlink_to("/dev/full")  # a full disk
+    with pytest.raises(InputError, match=r"checkpoint\.pt: cannot be written .*; free some space, then `saccade resume"):
         checkpoint.save(file, {"step": 2})
     assert checkpoint.load(file) == {"step": 1}
 

@@ -1,9 +1,12 @@
 """LeNet-5 against the numbers of the paper, section II.B."""
 
+import pytest
 import torch
+from torch import Tensor, nn
 
+from saccade import InputError
 from saccade.zoo import NETWORKS, find
-from saccade.zoo.lenet import TABLE, TableConv2d, lenet5_1998
+from saccade.zoo.lenet import TABLE, RadialOutput, Subsampling, TableConv2d, lenet5_1998
 
 
 def test_parameters_and_connections_are_the_papers() -> None:
@@ -13,9 +16,31 @@ def test_parameters_and_connections_are_the_papers() -> None:
     counts = [sum(p.numel() for p in layer.parameters()) for layer in (c1, s2, c3, s4, c5, f6)]
     assert counts == [156, 12, 1516, 32, 48_120, 10_164]
     assert sum(p.numel() for p in network.parameters()) == 60_000
-    connections = 28 * 28 * 156 + 14 * 14 * 6 * 5 + 10 * 10 * 1516 + 5 * 5 * 16 * 5 + 48_120 + 10_164 + 84 * 10
-    assert connections == 340_908
-    assert network(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
+
+
+def test_the_connections_are_the_papers() -> None:
+    """Counted in the network itself: each output value of a layer has one connection to the bias and one to each pixel."""
+    network = lenet5_1998(10)
+    found: list[int] = []
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        positions = output[0, 0].numel() if output.dim() == 4 else 1
+        parameters = sum(p.numel() for p in layer.parameters())
+        if isinstance(
+            layer, Subsampling
+        ):  # a map's one coefficient serves four pixels: five connections for two parameters
+            parameters = output.shape[1] * (4 + 1)
+        if isinstance(layer, RadialOutput):
+            parameters = layer.codes.numel()
+        found.append(positions * parameters)
+
+    kinds = (nn.Conv2d, nn.Linear, Subsampling, TableConv2d, RadialOutput)
+    for layer in network.modules():
+        if isinstance(layer, kinds):
+            layer.register_forward_hook(count)
+    network(torch.zeros(1, 1, 32, 32))
+    assert found == [122_304, 5_880, 151_600, 2_000, 48_120, 10_164, 840]  # section II.B
+    assert sum(found) == 340_908
 
 
 def test_the_linear_output_has_850_parameters_more() -> None:
@@ -46,10 +71,6 @@ def test_subsampling_multiplies_the_sum_of_four_pixels() -> None:
 
 
 def test_a_name_with_a_typo_is_answered_with_the_nearest() -> None:
-    import pytest
-
-    from saccade import InputError
-
     with pytest.raises(InputError, match='no network "resnet81", did you mean "resnet18"'):
         find("resnet81")
     assert "resnet18" in NETWORKS

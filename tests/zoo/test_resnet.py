@@ -9,7 +9,7 @@ from saccade.inspection.table import layer_table
 from saccade.zoo import NETWORKS
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"])
 def test_logits_are_torchvisions_with_its_weights_and_statistics(name: str) -> None:
     torch.manual_seed(0)
     theirs = getattr(torchvision.models, name)(num_classes=7).eval()

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +31,17 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     return (cells / (np.outer(sizes, sizes) * pixels.shape[2])).astype(np.float32).ravel()
 
 
-def exact_pairs(pixels: np.ndarray) -> np.ndarray:
-    """(P, 2) indices of images with the same pixels, each with the first of its kind."""
-    first: dict[bytes, int] = {}
-    pairs = []
-    for i, image in enumerate(pixels):
-        key = blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
-        if (other := first.setdefault(key, i)) != i:
-            pairs.append((other, i))
-    return np.array(pairs, np.int64).reshape(-1, 2)
+def digests_of(pixels: np.ndarray) -> np.ndarray:
+    """(N,) uint64: the same number for the same pixels (N, ...), wherever they come from."""
+    digests = [blake2b(np.ascontiguousarray(image).tobytes(), digest_size=8).digest() for image in pixels]
+    return np.frombuffer(b"".join(digests), "<u8")
+
+
+def exact_pairs(digests: np.ndarray) -> np.ndarray:
+    """(P, 2) indices of images with the same digest, each with the first of its kind."""
+    _, first, kind = np.unique(digests, return_index=True, return_inverse=True)
+    pairs = np.stack([first[kind], np.arange(len(digests))], 1)
+    return pairs[pairs[:, 0] != pairs[:, 1]]
 
 
 def near_pairs(thumbs: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -85,23 +88,38 @@ def clusters_of(count: int, pairs: np.ndarray) -> np.ndarray:
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
-def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, list[Finding]]:
-    """Clusters of duplicates and what was found about the images `kept` of the listing, with their stored pixels."""
-    exact = exact_pairs(pixels)
+@dataclass(frozen=True)
+class Examined:
+    """For each image the digest of its pixels and the number of its cluster of duplicates (N,), and what was found."""
+
+    digests: np.ndarray
+    clusters: np.ndarray
+    findings: list[Finding]
+
+
+def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> Examined:
+    """The images `kept` of the listing, with their stored pixels."""
+    digests = digests_of(pixels)
+    exact = exact_pairs(digests)
     same = clusters_of(len(pixels), exact)
-    near = np.zeros((0, 2), np.int64)
-    if listing.photos and len(pixels) <= MOST_COMPARED:
-        near = near_pairs(np.stack([thumbnail(image) for image in pixels]), listing.parts[kept])
-        near = near[same[near[:, 0]] != same[near[:, 1]]]
     names = [listing.ids[i] for i in kept]
     labels, parts = listing.labels[kept], listing.parts[kept]
-    findings = [
+    near, findings = np.zeros((0, 2), np.int64), []
+    if listing.photos and len(pixels) <= MOST_COMPARED:
+        near = near_pairs(np.stack([thumbnail(image) for image in pixels]), parts)
+        near = near[same[near[:, 0]] != same[near[:, 1]]]
+    elif listing.photos:
+        text = f"{len(pixels):,} images are too many (limit {MOST_COMPARED:,}); exact duplicates were searched"
+        findings.append(Finding("near duplicates not searched", text))
+    findings += [
         *duplicates("exact duplicates", across_parts(exact, parts), names, parts),
         *duplicates("near duplicates", near, names, parts),
         *contradictions(np.concatenate([exact, near]), names, labels, listing.classes),
-        *single_images(labels, listing.classes),
+        *small_classes(labels, listing.classes),
     ]
-    return clusters_of(len(pixels), np.concatenate([exact, near])), findings
+    if listing.groups is not None:
+        findings += groups_across_parts(listing.groups[kept], parts)
+    return Examined(digests, clusters_of(len(pixels), np.concatenate([exact, near])), findings)
 
 
 def across_parts(pairs: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -155,10 +173,29 @@ def contradictions(pairs: np.ndarray, names: list[str], labels: np.ndarray, clas
         )
 
 
-def single_images(labels: np.ndarray, classes: tuple[str, ...]) -> Iterable[Finding]:
-    single = [classes[i] for i, count in enumerate(np.bincount(labels, minlength=len(classes))) if count == 1]
-    if single:
-        yield Finding("tiny classes", f"a single image: {', '.join(single)}; nothing can be said about such a class")
+def small_classes(labels: np.ndarray, classes: tuple[str, ...]) -> Iterable[Finding]:
+    counts = np.bincount(labels, minlength=len(classes))
+    for count, text in (
+        (0, "no usable image: {}; nothing can be learned of it"),
+        (1, "a single image: {}; nothing can be said about such a class"),
+    ):
+        if few := [name for name, n in zip(classes, counts, strict=True) if n == count]:
+            yield Finding("tiny classes", text.format(", ".join(few)))
+
+
+def groups_across_parts(groups: np.ndarray, parts: np.ndarray) -> Iterable[Finding]:
+    """Groups that the data itself puts on both sides of a split."""
+    sides: dict[str, set[str]] = defaultdict(set)
+    for group, part in zip(groups.tolist(), parts.tolist(), strict=True):
+        if group and part:
+            sides[group].add(part)
+    torn = {group: sorted(found, key=PARTS.index) for group, found in sides.items() if len(found) > 1}
+    if torn:
+        group, found = next(iter(torn.items()))
+        such = f"such as {group} in {' and '.join(found)}"
+        many = "1 group is" if len(torn) == 1 else f"{len(torn):,} groups are"
+        text = f"{many} in more than one part, {such}; scores are optimistic"
+        yield Finding("groups across parts", text, tuple(torn))
 
 
 def conversions(remarks: dict[str, list[str]]) -> Iterable[Finding]:
@@ -170,8 +207,10 @@ def conversions(remarks: dict[str, list[str]]) -> Iterable[Finding]:
 
 def diagnose(listing: Listing, side: int) -> Work[dict[str, Any]]:
     """Open every image (once: training reuses the store) and tell what is used, left out and odd."""
+    from saccade.data.class_map import pinned
     from saccade.data.store import build
 
+    listing = pinned(listing)
     store: Store = yield from build(listing, side, None)
     counts: dict[str, Counter[str]] = {name: Counter() for name in store.classes}
     for label, part in zip(store.labels, store.parts, strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from saccade.data.decode import decode, from_pil
-from saccade.data.listing import Picture, Unusable
+from saccade.data.listing import Images, Picture, Unusable
 from saccade.errors import InputError
 
 SMALL = 64
@@ -71,6 +71,35 @@ class Files:
                 continue
         side = int(np.median(sides)) if sides else SMALL + 1
         return max(side, 4) if side <= SMALL else None
+
+
+class Paths(Files):
+    """Image files wherever they are."""
+
+    def __init__(self, paths: Sequence[Path]):
+        super().__init__(Path(), [str(path) for path in paths])
+
+
+class Subset:
+    """Some of the images, by their indices."""
+
+    def __init__(self, images: Images, kept: np.ndarray):
+        self.images, self.kept = images, kept
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def read(self, index: int) -> Picture:
+        return self.images.read(int(self.kept[index]))
+
+    def stamp(self) -> str:
+        return hashed(self.images.stamp().encode(), self.kept.tobytes()).hex()
+
+    def digest(self, index: int) -> bytes:
+        return self.images.digest(int(self.kept[index]))
+
+    def usual_side(self) -> int | None:
+        return self.images.usual_side()
 
 
 class Array:

@@ -22,8 +22,9 @@ def units_of(clusters: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """(N,) numbers of inseparable images: duplicates, and images of one group, stay on one side of every split."""
     if groups is None:
         return clusters
+    nobody = np.char.add("\0", np.arange(len(groups)).astype(str))  # an image without a group stands for itself
     pairs = []
-    for values in (clusters, groups):
+    for values in (clusters, np.where(groups == "", nobody, groups)):
         _, number = np.unique(values, return_inverse=True)
         _, first = np.unique(number, return_index=True)
         pairs.append(np.stack([first[number], np.arange(len(number))], 1))

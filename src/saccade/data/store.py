@@ -21,12 +21,13 @@ import numpy as np
 
 from saccade.data.cache import cache_folder
 from saccade.data.doctor import conversions, examine
-from saccade.data.listing import Finding, LeftOut, Listing, Picture, Unusable
+from saccade.data.listing import Finding, Images, LeftOut, Listing, Picture, Unusable
+from saccade.data.preprocess import Preprocess
 from saccade.data.resize import fit
 from saccade.errors import InputError
 from saccade.events import Progress, Work
 
-VERSION = 3  # of the pixels that decoding and resizing give, and of the files
+VERSION = 4  # of the pixels that decoding and resizing give, and of the files
 LOOK_AHEAD = 64  # decoded images that may wait to be written
 PROGRESS = 100
 CHUNK = 64  # grey images that are widened to colour at a time
@@ -39,7 +40,8 @@ Result = TypeVar("Result")
 class Store:
     """Pixels (N, side, side, channels) uint8, mapped from the disk and never copied, and all that is known of them.
 
-    `clusters` (N,): images that duplicate one another share a number. `fingerprint` names content, side and channels.
+    `clusters` (N,): images that duplicate one another share a number; `digests` (N,): the same for the same pixels.
+    `fingerprint` names content, side and channels.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Store:
     parts: np.ndarray
     groups: np.ndarray | None
     clusters: np.ndarray
+    digests: np.ndarray
     left_out: list[LeftOut]
     findings: list[Finding]
     fingerprint: str
@@ -176,15 +179,15 @@ def write(listing: Listing, side: int, channels: int | None, fingerprint: str) -
         folder.mkdir()
         decoded = yield from decode_all(listing, side, channels, folder / "pixels.npy")
         pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-        clusters, findings = examine(listing, decoded.kept, pixels)
+        examined = examine(listing, decoded.kept, pixels)
         del pixels  # an open file cannot be moved everywhere
         table = {name: column[decoded.kept] for name, column in columns_of(listing).items()}
-        np.savez(folder / "table.npz", **table, clusters=clusters)
+        np.savez(folder / "table.npz", **table, clusters=examined.clusters, digests=examined.digests)
         about = {
             "classes": listing.classes,
             "photos": listing.photos,
             "left_out": [asdict(each) for each in decoded.left_out],
-            "findings": [asdict(each) for each in (*findings, *conversions(decoded.remarks))],
+            "findings": [asdict(each) for each in (*examined.findings, *conversions(decoded.remarks))],
         }
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
         put_in_place(folder, fingerprint)
@@ -250,6 +253,19 @@ def decode(listing: Listing, index: int, side: int, channels: int | None) -> Pic
     except OSError as error:  # of this image, not to be taken for one of the cache
         return LeftOut(listing.ids[index], f"cannot be read ({error.strerror or error})")
     return Picture(fit(picture.pixels, side, channels or picture.pixels.shape[2]), picture.remarks)
+
+
+def decoded(images: Images, preprocess: Preprocess) -> Iterator[np.ndarray | str]:
+    """Each image as it would be stored, uint8 (stored, stored, channels), or the reason why it cannot be used."""
+
+    def one(index: int) -> np.ndarray | str:
+        try:
+            pixels = fit(images.read(index).pixels, preprocess.stored, preprocess.channels)
+        except Unusable as reason:
+            return str(reason)
+        return np.broadcast_to(pixels, (*pixels.shape[:2], preprocess.channels))
+
+    return ordered(len(images), one)
 
 
 class Rows:
@@ -321,6 +337,7 @@ def open_stored(fingerprint: str, warm: bool = False) -> Store | None:
             parts=columns["parts"],
             groups=columns.get("groups"),
             clusters=columns["clusters"],
+            digests=columns["digests"],
             left_out=[LeftOut(**each) for each in about["left_out"]],
             findings=[Finding(f["kind"], f["text"], tuple(f["files"])) for f in about["findings"]],
             fingerprint=fingerprint,

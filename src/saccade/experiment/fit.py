@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,10 @@ from saccade.training.plan import Plan
 from saccade.training.steps import Step, Trainer
 from saccade.zoo import find
 
+# Reading a loss waits for the device: a GPU is given steps ahead, a CPU has nothing to wait for
+READ_EVERY = defaultdict(lambda: 16, cpu=1)
+SOUND_IMAGES = 8
+
 
 class Interrupted(Exception):
     """The user asked to stop; everything is kept."""
@@ -40,7 +46,9 @@ class Position:
     loss: float = 0.0  # sum over the images of the epoch under way
     correct: int = 0
     images: int = 0
-    seconds: float = 0.0  # spent training, over all sittings
+    started: str = ""  # when, in UTC
+    times: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("data", "plan", "training", "validation"), 0.0))
+    test_read: int = 0  # how often the test part has been opened
     best_epoch: int = 0
     best_accuracy: float = -1.0
     best_loss: float = math.inf
@@ -51,7 +59,7 @@ class Position:
 class Fit:
     """One network on its way through the recipe; `work` runs it, from wherever it stands to the end."""
 
-    def __init__(self, prepared: Prepared, plan: Plan, run: Path):
+    def __init__(self, prepared: Prepared, plan: Plan, run: Path, position: Position):
         self.prepared, self.plan, self.run = prepared, plan, run
         self.recipe = recipe = prepared.recipe
         self.device = torch.device(plan.device)
@@ -77,9 +85,10 @@ class Fit:
         )
         self.augment = augmentation(prepared)
         self.generator = torch.Generator()
-        self.position = Position()
+        self.position = position
+        self.unread: list[Step] = []
         self.best = copy_state(self.network)
-        self.saved = -math.inf
+        self.saved, self.saved_step = -math.inf, 0
 
     def restore(self, state: dict[str, Any]) -> None:
         """Stand where the checkpoint stood."""
@@ -87,12 +96,11 @@ class Fit:
         self.trainer.optimizer.load_state_dict(state["optimizer"])
         self.trainer.micro_batch = state["micro_batch"]
         self.best = state["best"]
-        self.position = Position(**state["position"])
 
     def keep(self) -> None:
         """A checkpoint of this moment, between two steps. Every generator is a function of the place, see seeds.py."""
-        if not math.isfinite(self.position.loss):
-            return
+        self.read()
+        self.check_sound()
         state = {
             "fingerprint": self.prepared.store.fingerprint,
             "plan": asdict(self.plan),
@@ -104,6 +112,7 @@ class Fit:
         }
         checkpoint.save(self.run / folder.CHECKPOINT, state)
         self.saved = time.monotonic()
+        self.saved_step = self.position.epoch * self.batches_per_epoch + self.position.batch
 
     def work(self) -> Work[None]:
         """Train to the end; Interrupted after Ctrl-C, with a checkpoint of that very step."""
@@ -115,12 +124,14 @@ class Fit:
                 yield Epoch(self.position.history[-1], self.recipe.epochs)
 
     def epoch(self, interruption: Interruption) -> Work[None]:
-        position, start, done = self.position, time.monotonic(), self.position.seconds
+        position, start, done = self.position, time.monotonic(), self.position.times["training"]
         name = f"epoch {position.epoch + 1}/{self.recipe.epochs}"
         for step in self.trainer.steps(self.batches()):
             position.batch += 1
-            self.read(step)
-            position.seconds = done + time.monotonic() - start
+            self.unread.append(step)
+            if len(self.unread) >= READ_EVERY[self.device.type]:
+                self.read()
+            position.times["training"] = done + time.monotonic() - start
             yield from self.memory_note(step)
             yield Progress(name, position.batch, self.batches_per_epoch)
             if interruption.asked is not None:
@@ -128,7 +139,9 @@ class Fit:
                 raise Interrupted(str(self.run))
             if time.monotonic() - self.saved >= self.recipe.checkpoint.seconds:
                 self.keep()
-        self.close_epoch(done, start)
+        self.read()
+        position.times["training"] = done + time.monotonic() - start
+        self.close_epoch()
         self.keep()
         folder.write_metrics(self.run, position.history)
 
@@ -153,18 +166,33 @@ class Fit:
         for group in self.trainer.optimizer.param_groups:
             group["lr"] = self.recipe.optimizer.lr * warmup_cosine(step, total, warmup)
 
-    def read(self, step: Step) -> None:
-        position, loss = self.position, step.loss.item()
-        if not math.isfinite(loss):
-            number = position.epoch * self.batches_per_epoch + position.batch
-            raise InputError(
-                f"the loss is {loss} at step {number:,} (epoch {position.epoch + 1}); the last good state is in "
-                f"{self.run / folder.CHECKPOINT}. Try a lower --optimizer.lr (now {self.recipe.optimizer.lr}) "
-                "or --optimizer.clip 1"
-            )
-        position.loss += loss * step.images
-        position.correct += int(step.correct.item())
-        position.images += step.images
+    def read(self) -> None:
+        """Take in what the steps since the last reading have measured."""
+        position = self.position
+        for i, step in enumerate(self.unread):
+            loss = step.loss.item()
+            if not math.isfinite(loss):
+                raise self.diverged(position.batch - len(self.unread) + i + 1, f"the loss is {loss}")
+            position.loss += loss * step.images
+            position.correct += int(step.correct.item())
+            position.images += step.images
+        self.unread.clear()
+
+    def check_sound(self) -> None:
+        """The update after a finite loss may still have been too large; what is kept must give finite scores."""
+        few = self.train[:SOUND_IMAGES]
+        likely = outcome.probabilities(self.network, self.prepared.preprocess, self.resident, few)
+        self.network.train()
+        if not np.isfinite(likely).all():
+            raise self.diverged(self.position.batch, "the scores are no longer finite")
+
+    def diverged(self, batch: int, what: str) -> InputError:
+        step = self.position.epoch * self.batches_per_epoch + batch
+        file = self.run / folder.CHECKPOINT
+        return InputError(
+            f"{what} at step {step:,} (epoch {self.position.epoch + 1}); the last good state, of step {self.saved_step:,}, "
+            f"is in {file}. Try a lower --optimizer.lr (now {self.recipe.optimizer.lr}) or --optimizer.clip 1"
+        )
 
     def memory_note(self, step: Step) -> Iterator[Note]:
         text = (
@@ -175,9 +203,10 @@ class Fit:
             self.position.notes.append(text)
             yield Note(text)
 
-    def close_epoch(self, done: float, start: float) -> None:
+    def close_epoch(self) -> None:
         """Validate, remember the best weights, and turn to the next epoch."""
-        position = self.position
+        self.check_sound()
+        position, start = self.position, time.monotonic()
         measures: dict[str, float] = {
             "epoch": position.epoch + 1,
             "step": (position.epoch + 1) * self.batches_per_epoch,
@@ -189,8 +218,8 @@ class Fit:
         if len(self.validation):
             accuracy, loss = self.validate()
             measures |= {"validation_loss": loss, "validation_accuracy": accuracy}
-        position.seconds = done + time.monotonic() - start
-        measures["seconds"] = position.seconds
+        position.times["validation"] += time.monotonic() - start
+        measures["seconds"] = position.times["training"] + position.times["validation"]
         position.history.append(measures)
         position.epoch, position.batch = position.epoch + 1, 0
         position.loss, position.correct, position.images = 0.0, 0, 0

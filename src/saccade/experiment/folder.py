@@ -1,57 +1,60 @@
 """The run folder: what is where, and how it is written."""
 
 import json
-import os
 import re
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from saccade.errors import InputError
+from saccade.writing import write_text
 
-RECIPE, RECORD, METRICS = "recipe.yaml", "record.json", "metrics.jsonl"
-CHECKPOINT, MODEL, PREDICTIONS = "checkpoint.pt", "model.safetensors", "predictions.npz"
+RECIPE, SPLIT, METRICS, CHECKPOINT = "recipe.yaml", "split.npz", "metrics.jsonl", "checkpoint.pt"
+MODEL, PREDICTIONS, RECORD = "model.safetensors", "predictions.npz", "record.json"
 
 
 def create(out: Path | None, network: str, data: str) -> Path:
     """A new folder: `out`, or runs/<time>-<network>-<data>. InputError where it exists with something in it."""
     if out is not None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(f"{out} exists already; choose another --out, or go on with `saccade resume {out}`")
-        return _make(out)
+        check_free(out)
+        return _make(out, exist_ok=True)
     word = re.sub(r"[^\w.-]+", "-", data).strip("-.") or "data"
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{network}-{word}"
     for suffix in ["", *(f"-{i}" for i in range(2, 1000))]:
-        folder = Path("runs") / (name + suffix)
-        if not folder.exists():
-            return _make(folder)
+        with suppress(FileExistsError):  # of another run that began in this second
+            return _make(Path("runs") / (name + suffix), exist_ok=False)
     raise AssertionError("a thousand runs in one second")
 
 
-def _make(folder: Path) -> Path:
+def check_free(out: Path) -> None:
+    """InputError where the folder exists with something in it."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        way_on = f", or go on with `saccade resume {out}`" if (out / CHECKPOINT).is_file() else ""
+        raise InputError(f"{out} exists already; choose another --out{way_on}")
+
+
+def _make(folder: Path, exist_ok: bool) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise InputError(f"{folder}: the run folder cannot be made ({error.strerror}); choose another --out") from error
     return folder
 
 
-def write_text(file: Path, text: str) -> None:
-    """Whole or not at all."""
-    part = file.with_name(file.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, file)
-    except OSError as error:
-        raise InputError(f"{file} cannot be written ({error.strerror})") from error
+def advice(run: Path) -> str:
+    """What to do when a file of the run cannot be written."""
+    return f"; free some space, then `saccade resume {run}`" if (run / CHECKPOINT).is_file() else ""
 
 
-def write_json(file: Path, words: dict[str, Any]) -> None:
-    write_text(file, json.dumps(words, indent=1, ensure_ascii=False) + "\n")
+def write_record(run: Path, words: dict[str, Any]) -> None:
+    write_text(run / RECORD, json.dumps(words, indent=1, ensure_ascii=False) + "\n", advice(run))
 
 
-def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
-    write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in history))
+def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
+    write_text(run / METRICS, "".join(json.dumps(line) + "\n" for line in history), advice(run))
 
 
 def read_record(run: Path) -> dict[str, Any]:

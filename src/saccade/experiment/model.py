@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 from saccade.data.preprocess import Preprocess
 from saccade.errors import InputError
 from saccade.experiment import folder
+from saccade.writing import replacing
 from saccade.zoo import find
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,24 @@ class Model:
     name: str
     classes: tuple[str, ...]
     preprocess: Preprocess
+    device: str = "cpu"
 
 
-def save(run: Path, state: "dict[str, Tensor]", name: str, classes: tuple[str, ...], preprocess: Preprocess) -> None:
-    """Write model.safetensors; name, classes and preprocessing stand in its header."""
-    about = {"network": name, "classes": list(classes), "preprocess": preprocess.to_dict()}
+def save(run: Path, model: Model) -> None:
+    """Write model.safetensors; name, classes, preprocessing and device stand in its header."""
+    about = {"network": model.name, "classes": list(model.classes), "preprocess": model.preprocess.to_dict()}
+    about["device"] = model.device
+    state = model.network.state_dict()
     file = run / folder.MODEL
-    part = file.with_suffix(".part")
-    save_file({k: v.contiguous() for k, v in state.items()}, part, {"saccade": json.dumps(about)})
-    part.replace(file)
+    with replacing(file, folder.advice(run)) as part:
+        try:
+            save_file({k: v.cpu().contiguous() for k, v in state.items()}, part, {"saccade": json.dumps(about)})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def load(run: Path) -> Model:
-    """The model of a run folder, on the CPU."""
+    """The model of a run folder, on the device that it was measured on where this machine has it, else on the CPU."""
     file = run / folder.MODEL
     if not file.is_file():
         folder.read_record(run)  # says what is missing when this is no finished run
@@ -52,5 +58,6 @@ def load(run: Path) -> Model:
     preprocess = Preprocess.from_dict(about["preprocess"])
     network = find(about["network"]).build(len(about["classes"]), preprocess.channels)
     network.load_state_dict(state)
-    network = network.eval().to(memory_format=torch.channels_last)
-    return Model(network, about["network"], tuple(about["classes"]), preprocess)
+    device = about["device"] if torch.device(about["device"]).type == "cpu" or torch.cuda.is_available() else "cpu"
+    network = network.eval().to(device).to(memory_format=torch.channels_last)
+    return Model(network, about["network"], tuple(about["classes"]), preprocess, device)

@@ -13,6 +13,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.experiment import folder
 from saccade.tasks import classify
 from saccade.training.steps import is_out_of_memory
+from saccade.writing import replacing
 
 EVALUATION_BATCH = 32
 
@@ -41,11 +42,10 @@ def in_batches(
     return torch.cat(rows).numpy()
 
 
-def save(run: Path, ids: np.ndarray, labels: np.ndarray, likely: np.ndarray) -> None:
-    """The outcome of every image: predictions.npz with ids, labels, probabilities. Scores are computed from it alone."""
-    part = run / "predictions.part.npz"
-    np.savez(part, ids=ids, labels=labels, probabilities=likely)
-    part.replace(run / folder.PREDICTIONS)
+def save(run: Path, columns: dict[str, np.ndarray]) -> None:
+    """predictions.npz: parts, ids, labels and probabilities of every image that was held back."""
+    with replacing(run / folder.PREDICTIONS, folder.advice(run)) as file, file.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **columns)
 
 
 def describe(labels: np.ndarray, likely: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 
 from saccade.data.batches import Resident
-from saccade.data.images import Files
-from saccade.data.listing import LeftOut, Listing, Unusable
-from saccade.data.resize import fit
+from saccade.data.images import Paths
+from saccade.data.listing import LeftOut
 from saccade.data.sources import open_source
 from saccade.data.sources.folders import image_files
-from saccade.data.store import build
+from saccade.data.store import Store, build, decoded
 from saccade.errors import InputError
-from saccade.events import Progress, Work
-from saccade.experiment import outcome
+from saccade.events import Note, Progress, Work
+from saccade.experiment import folder, outcome
 from saccade.experiment.model import Model
 
 CHUNK = 1024  # images held in memory at once
@@ -40,55 +39,83 @@ class Predictions:
 
 def predict(model: Model, paths: Sequence[Path]) -> Work[Predictions]:
     """Predict every image file named, and every image file in the folders named."""
-    files = [file for path in paths for file in files_of(path)]
+    left_out: list[LeftOut] = []
+    files = [file for path in paths for file in files_of(path, left_out)]
     ids: list[str] = []
     rows: list[np.ndarray] = []
-    left_out: list[LeftOut] = []
     for i in range(0, len(files), CHUNK):
+        part = files[i : i + CHUNK]
         pixels = []
-        for file in files[i : i + CHUNK]:
-            try:
-                picture = Files(file.parent, [file.name]).read(0)
-            except Unusable as reason:
-                left_out.append(LeftOut(str(file), str(reason)))
-                continue
-            pixels.append(fit(picture.pixels, model.preprocess.stored, model.preprocess.channels))
-            ids.append(str(file))
+        for file, picture in zip(part, decoded(Paths(part), model.preprocess), strict=True):
+            if isinstance(picture, str):
+                left_out.append(LeftOut(str(file), picture))
+            else:
+                pixels.append(picture)
+                ids.append(str(file))
         if pixels:
-            resident = Resident(np.stack(pixels), np.zeros(len(pixels), np.int64), torch.device("cpu"))
-            rows.append(outcome.probabilities(model.network, model.preprocess, resident, np.arange(len(pixels))))
+            rows.append(probabilities(model, np.stack(pixels), np.arange(len(pixels))))
         yield Progress("predicting", min(i + CHUNK, len(files)), len(files))
     if not ids:
-        raise InputError(
-            f"none of the {len(files)} images can be used; the first: {left_out[0].file}: {left_out[0].reason}"
-        )
+        first = left_out[0]
+        raise InputError(f"none of the images can be used; the first of {len(left_out)}: {first.file}: {first.reason}")
     return Predictions(model.classes, ids, np.concatenate(rows), left_out)
 
 
-def files_of(path: Path) -> list[Path]:
+def probabilities(model: Model, pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
+    resident = Resident(pixels, np.zeros(len(pixels), np.int64), torch.device(model.device))
+    return outcome.probabilities(model.network, model.preprocess, resident, where)
+
+
+def files_of(path: Path, left_out: list[LeftOut]) -> list[Path]:
     """The file itself, or the image files of a folder and the folders in it, by name."""
     if path.is_file():
         return [path]
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder")
-    found = image_files(path)
+    found = image_files(path, left_out)
     if not found:
         raise InputError(f"{path}: there is no image in this folder")
     return found
 
 
-def evaluate(model: Model, data: Any, group: str | None = None) -> Work[tuple[dict[str, Any], Predictions, np.ndarray]]:
-    """Scores on labelled data (its test part where it has one, else all of it), with outcomes and labels."""
-    listing: Listing = open_source(data, group)
-    store = yield from build(listing, model.preprocess.stored, model.preprocess.channels)
+@dataclass(frozen=True)
+class Evaluated:
+    """Scores on labelled data as the record has them, what was said of each image, and what was not scored."""
+
+    described: dict[str, Any]
+    predictions: Predictions
+    labels: np.ndarray
+
+
+def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
+    """Scores on labelled data: its test part where it has one, else all of it, but no image that the run has trained on."""
+    store = yield from build(open_source(data), model.preprocess.stored, model.preprocess.channels)
+    if missing := sorted(set(store.classes) - set(model.classes)):
+        raise InputError(f'{data}: the class "{missing[0]}" is not one of the {len(model.classes)} that the run knows')
     where = np.flatnonzero(store.parts == "test")
     where = where if len(where) else np.arange(len(store.labels))
-    missing = sorted(set(store.classes) - set(model.classes))
-    if missing:
-        raise InputError(f'{data}: the class "{missing[0]}" is not one of the {len(model.classes)} that the run knows')
+    seen = np.isin(store.digests[where], digests_seen(run))
+    if seen.all():
+        raise InputError(f"{data}: the run has trained or selected on every one of these images, so they measure nothing")
+    if seen.any():
+        yield Note(f"left out: {seen.sum():,} of {len(where):,} images, on which the run has trained or selected")
+    return scored(model, store, where[~seen], where[seen])
+
+
+def digests_seen(run: Path) -> np.ndarray:
+    """Of the pixels of the images that trained the run or selected its checkpoint."""
+    try:
+        with np.load(run / folder.SPLIT) as split:
+            return split["digests"][split["parts"] != "test"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{run / folder.SPLIT}: cannot be read ({error}); it says which images the run has seen"
+        ) from error
+
+
+def scored(model: Model, store: Store, where: np.ndarray, seen: np.ndarray) -> Evaluated:
     labels = np.array([model.classes.index(name) for name in store.classes])[store.labels[where]]
-    likely = outcome.probabilities(
-        model.network, model.preprocess, Resident(store.pixels, store.labels, torch.device("cpu")), where
-    )
-    predictions = Predictions(model.classes, list(np.asarray(store.ids)[where]), likely, store.left_out)
-    return outcome.describe(labels, likely, model.classes), predictions, labels
+    likely = probabilities(model, store.pixels, where)
+    left_out = [*store.left_out, *(LeftOut(str(store.ids[i]), "the run has trained or selected on it") for i in seen)]
+    predictions = Predictions(model.classes, [str(name) for name in store.ids[where]], likely, left_out)
+    return Evaluated(outcome.describe(labels, likely, model.classes), predictions, labels)

@@ -86,7 +86,7 @@ class PlanSection(Section):
     """Memory layout of the images."""
     compiled: bool = False
     """torch.compile the network (takes a minute or more to start)."""
-    micro_batch: int | None = Field(None, ge=1)
+    micro_batch: int | None = Field(None, ge=2)
     """Images at once through the network; unset: the whole batch, halved when memory runs out."""
 
 

@@ -97,4 +97,4 @@ def about_training(fit: Fit) -> dict[str, Any]:
 
 
 def images_per_second(position: Position, images: int) -> float:
-    return position.epoch * images / position.seconds if position.seconds else 0.0
+    return position.epoch * images / seconds if (seconds := position.times["training"]) else 0.0

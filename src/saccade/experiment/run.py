@@ -11,33 +11,35 @@ import numpy as np
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder, model, outcome, record
-from saccade.experiment.fit import Fit, copy_state, new_network
+from saccade.experiment.fit import Fit, Position, new_network
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
 from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.table import layer_table
 from saccade.training import checkpoint
-from saccade.training.plan import Plan, Wishes, choose
-from saccade.training.steps import OutOfMemory
+from saccade.training.plan import Plan, Wishes, choose, device_of
+from saccade.training.steps import OutOfMemory, is_out_of_memory
+from saccade.writing import replacing, write_text
 
 Record = dict[str, Any]
 
 
 def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Record]:
     """Train as the recipe says into a new folder; `data` stands in for recipe.data when it is in memory."""
-    began = time.monotonic()
+    position = Position(started=datetime.now(UTC).isoformat(timespec="seconds"))
+    start = time.monotonic()
+    if out is not None:
+        folder.check_free(out)
     prepared = yield from prepare(recipe, data)
     check_network(prepared)
-    times = {"data": time.monotonic() - began}
+    position.times["data"] = time.monotonic() - start
     start = time.monotonic()
     plan = choose_plan(prepared)
-    times["plan"] = time.monotonic() - start
-    yield Note(f"plan: {plan}" + (f" (fastest of {len(plan.measured)} measured)" if plan.measured else ""))
+    position.times["plan"] = time.monotonic() - start
+    yield Note(f"plan: {plan}" + (f" (measured: {len(plan.measured)} tried)" if plan.measured else ""))
     prepared = replace(prepared, recipe=with_plan(prepared.recipe, plan))
-    assert prepared.recipe.network is not None
-    run = folder.create(out, prepared.recipe.network, prepared.store.name)
-    folder.write_text(run / folder.RECIPE, prepared.recipe.to_yaml())
+    run = new_folder(prepared, out)
     yield Note(f"writing to {run}")
-    return (yield from complete_run(Fit(prepared, plan, run), times))
+    return (yield from complete_run(Fit(prepared, plan, run, position)))
 
 
 def resume(run: Path, data: Any = None) -> Work[Record]:
@@ -48,16 +50,41 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
     if (run / folder.RECORD).is_file():
         yield Note(f"{run} is finished already; nothing to do")
         return folder.read_record(run)
-    began = time.monotonic()
+    start = time.monotonic()
     recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
     prepared = yield from prepare(recipe, data)
     if prepared.store.fingerprint != state["fingerprint"]:
         raise InputError(f"{recipe.data}: the images have changed since {run} began, so it cannot be resumed exactly")
-    fit = Fit(prepared, Plan(**state["plan"] | {"measured": tuple(map(tuple, state["plan"]["measured"]))}), run)
+    fit = Fit(prepared, (yield from plan_of(state)), run, Position(**state["position"]))
     fit.restore(state)
+    fit.position.times["data"] += time.monotonic() - start
     folder.write_metrics(run, fit.position.history)
-    yield Note(f"going on in epoch {fit.position.epoch + 1} after batch {fit.position.batch}")
-    return (yield from complete_run(fit, {"data": time.monotonic() - began, "plan": 0.0}))
+    if fit.position.epoch < recipe.epochs:
+        yield Note(f"going on in epoch {fit.position.epoch + 1} after batch {fit.position.batch}")
+    return (yield from complete_run(fit))
+
+
+def plan_of(state: dict[str, Any]) -> Work[Plan]:
+    """The plan of the checkpoint; another device only where the machine has changed, and then it is said."""
+    plan = Plan(**state["plan"] | {"measured": tuple(map(tuple, state["plan"]["measured"]))})
+    try:
+        device_of(plan.device)
+    except InputError:
+        here = device_of(None)
+        yield Note(f"the run began on {plan.device}, which is not here; on {here} it will not be the same to the bit")
+        return replace(plan, device=here)
+    return plan
+
+
+def new_folder(prepared: Prepared, out: Path | None) -> Path:
+    """The run folder with all that is decided before training: the recipe, and which image is on which side."""
+    assert prepared.recipe.network is not None
+    run = folder.create(out, prepared.recipe.network, prepared.store.name)
+    write_text(run / folder.RECIPE, prepared.recipe.to_yaml())
+    with replacing(run / folder.SPLIT) as file, file.open("wb") as stream:
+        store = prepared.store
+        np.savez_compressed(stream, ids=store.ids, parts=prepared.parts, labels=store.labels, digests=store.digests)
+    return run
 
 
 def check_network(prepared: Prepared) -> None:
@@ -86,49 +113,59 @@ def with_plan(recipe: Recipe, plan: Plan) -> Recipe:
     return recipe.changed(plan={"precision": plan.precision, "channels_last": plan.channels_last})
 
 
-def complete_run(fit: Fit, times: dict[str, float]) -> Work[Record]:
+def complete_run(fit: Fit) -> Work[Record]:
     """Train to the end, read the test part once, write model, predictions and record."""
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    position = fit.position
     try:
         yield from fit.work()
-    except OutOfMemory as error:
+        start = time.monotonic()
+        position.test_read += 1
+        fit.keep()  # that the test part is about to be read stays known, whatever happens
+        outcomes = final_outcomes(fit)
+    except (OutOfMemory, RuntimeError) as error:
+        if not isinstance(error, OutOfMemory) and not is_out_of_memory(error):
+            raise
         size = fit.prepared.preprocess.size
         raise InputError(
-            f"out of memory even with one image of {size} px at a time; try a smaller --images.size or network"
+            f"out of memory even with a few images of {size} px at a time; try a smaller --images.size or network"
         ) from error
-    times["training"] = fit.position.seconds
-    start = time.monotonic()
-    outcomes = final_outcomes(fit)
-    times["evaluation"] = time.monotonic() - start
+    times = position.times | {"evaluation": time.monotonic() - start}
     words = {
         "run": str(fit.run),
         **record.about_training(fit),
         **record.about_data(fit.prepared),
         **outcomes,
-        "started": started,
+        "test_read": position.test_read if "test" in outcomes["scores"] else 0,
+        "started": position.started,
         "seconds": round(sum(times.values()), 2),
         "times": {name: round(seconds, 2) for name, seconds in times.items()},
         "versions": record.versions(),
         "machine": record.machine(),
     }
-    folder.write_json(fit.run / folder.RECORD, words)
+    folder.write_record(fit.run, words)
     return words
 
 
 def final_outcomes(fit: Fit) -> Record:
-    """The selected weights on validation and, this one time, on test."""
-    prepared, network = fit.prepared, fit.network
-    network.load_state_dict(fit.best)
+    """The selected weights, written and read again as `predict` will read them, on validation and, once, on test."""
+    prepared, store = fit.prepared, fit.prepared.store
+    fit.network.load_state_dict(fit.best)
     assert fit.recipe.network is not None
-    model.save(fit.run, copy_state(network), fit.recipe.network, prepared.store.classes, prepared.preprocess)
+    model.save(fit.run, model.Model(fit.network, fit.recipe.network, store.classes, prepared.preprocess, fit.plan.device))
+    network = model.load(fit.run).network
     described: Record = {}
     scores: Record = {}
+    held = []
     for part in ("validation", "test"):
         where = prepared.indices(part)
         if len(where):
             likely = outcome.probabilities(network, prepared.preprocess, fit.resident, where)
-            labels = prepared.store.labels[where]
-            outcome.save(fit.run, np.asarray(prepared.store.ids)[where], labels, likely)
-            described = outcome.describe(labels, likely, prepared.store.classes)
+            labels = store.labels[where]
+            held.append(
+                {"parts": np.full(len(where), part), "ids": store.ids[where], "labels": labels, "probabilities": likely}
+            )
+            described = outcome.describe(labels, likely, store.classes)
             scores[part] = described.pop("scores")
-    return described | {"scores": scores, "test_read": int("test" in scores)}
+    if held:
+        outcome.save(fit.run, {name: np.concatenate([each[name] for each in held]) for name in held[0]})
+    return described | {"scores": scores}

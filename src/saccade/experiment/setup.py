@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.data.class_map import pinned
 from saccade.data.listing import Listing
 from saccade.data.preprocess import Preprocess, statistics_of
 from saccade.data.sources import open_source
@@ -15,10 +16,12 @@ from saccade.data.store import Store, build
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.recipe import Recipe
+from saccade.training.plan import device_of
 from saccade.zoo import find
 
 SMALL = 64  # up to this side images are used as they are, by networks for small images
 PHOTO = 224
+IN_MEMORY = "arrays"  # recipe.data of images that no file holds
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,12 @@ class Prepared:
 
 def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     """Read the data of the recipe (or `data`, arrays or pairs in memory) and complete the recipe by it."""
-    listing = open_source(recipe.data if data is None else data, recipe.split.group)
     if recipe.network is not None:
         find(recipe.network)
+    device_of(recipe.plan.device)
+    if recipe.data == IN_MEMORY and data is None:
+        raise InputError("these images were in memory, not in files; give them again: saccade.resume(run, data=(X, y))")
+    listing = pinned(open_source(recipe.data if data is None else data, recipe.split.group))
     recipe = complete(recipe, listing)
     size = recipe.images.size
     assert size is not None
@@ -49,8 +55,12 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     fractions = Fractions(validation=recipe.split.validation, test=recipe.split.test)
     parts, split_by = split(store.labels, store.parts, units_of(store.clusters, store.groups), fractions, recipe.seed)
     train = np.flatnonzero(parts == "train")
-    if len(train) < 2:
-        raise InputError(f"{recipe.data}: {len(train)} training images are too few; at least 2 are needed")
+    classes = np.unique(store.labels[train])
+    if len(classes) < 2:
+        there = f"; only {store.classes[classes[0]]} is left" if len(classes) else ""
+        raise InputError(
+            f"{recipe.data}: training needs usable images of two classes at least{there} (see `saccade doctor`)"
+        )
     mean, std = statistics_of(store.pixels, train)
     preprocess = Preprocess(size, store.pixels.shape[1], mean, std, store.pixels.shape[3])
     for text in remarks(store, parts):
@@ -63,7 +73,8 @@ def complete(recipe: Recipe, listing: Listing) -> Recipe:
     native = listing.images.usual_side()
     size = recipe.images.size
     if size is None:
-        size = find(recipe.network).size if recipe.network and recipe.network.startswith("lenet") else native or PHOTO
+        entry = find(recipe.network) if recipe.network else None
+        size = entry.size if entry and entry.fixed else native or PHOTO
     small = size <= SMALL
     network = recipe.network or ("resnet20" if small else "resnet18")
     crop = recipe.augment.crop or ("pad" if small else "resized")

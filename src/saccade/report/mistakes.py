@@ -15,12 +15,13 @@ SMALL = 64
 
 
 def outcomes(run: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Ids, labels and probabilities of the run's part that was measured."""
+    """Ids, labels and probabilities of the part that was measured last: test where there is one."""
     file = run / "predictions.npz"
     if not file.is_file():
         return None
     with np.load(file) as found:
-        return found["ids"], found["labels"], found["probabilities"]
+        last = found["parts"] == found["parts"][-1]
+        return found["ids"][last], found["labels"][last], found["probabilities"][last]
 
 
 def pictured(run: Path, count: int = SHOWN) -> list[str]:

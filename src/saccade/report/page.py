@@ -10,6 +10,7 @@ import numpy as np
 from saccade.report import sections
 from saccade.report.html import details, section, tag, text
 from saccade.report.mistakes import gallery
+from saccade.writing import write_text
 
 
 def write_report(run: Path, pictures: Mapping[str, np.ndarray]) -> Path:
@@ -41,7 +42,5 @@ def write_report(run: Path, pictures: Mapping[str, np.ndarray]) -> Path:
         f"<title>{title}</title><style>{style}</style></head><body><main>{''.join(body)}</main></body></html>\n"
     )
     file = run / "report.html"
-    part = file.with_suffix(".part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(file)
+    write_text(file, page)
     return file

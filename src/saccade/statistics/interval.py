@@ -45,11 +45,36 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
 def percentile_interval(
     statistic: Callable[[np.ndarray], np.ndarray], n: int, seed: int, level: float = 0.95, resamples: int = 1000
 ) -> tuple[float, float]:
-    """The percentile bootstrap over n images (Efron 1979).
+    """The percentile bootstrap over n images (Efron 1979); narrow below n = 30 or so, a point where all images agree."""
+    low, high = np.quantile(resampled(statistic, n, seed, resamples), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
-    `statistic` takes counts (R, n), how often each image was drawn in each of R resamples, and gives R values; counts let
-    most statistics be computed as matrix products. Values that are not finite (an undefined resample) are left out.
-    Narrow below n = 30 or so, and a single point where all images agree.
+
+def gap_interval(gaps: np.ndarray, seed: int, level: float = 0.95) -> tuple[float, float]:
+    """For the sum over bins of |mean gap|, from the gaps (N, bins) of single images; cut at 0, and up to the value itself.
+
+    Noise alone makes such a sum larger than it is, and a bootstrap repeats that. So the interval inverts a test instead:
+    of all multiples of the mean gaps met, it keeps those that, with the bootstrap's noise, give a sum like the one met.
+    Covers 90 % and more from 100 images on, in 15 bins (tests/statistics).
+    """
+    met = gaps.mean(0)
+    value = float(np.abs(met).sum())
+    noise = resampled(lambda counts: counts @ gaps / len(gaps) - met, len(gaps), seed, 1000)
+    rare = (1 - level) / 2
+    kept = []
+    for scale in np.linspace(0, 2, 101):
+        low, high = np.quantile(np.abs(scale * met + noise).sum(1), [rare, 1 - rare])
+        if low <= value <= high:
+            kept.append(scale * value)
+    return (kept[0], max(value, kept[-1])) if kept else (0.0, value)
+
+
+def resampled(statistic: Callable[[np.ndarray], np.ndarray], n: int, seed: int, resamples: int) -> np.ndarray:
+    """The statistic of so many bootstrap samples of n images.
+
+    `statistic` takes counts (R, n), how often each image was drawn in each of R resamples, and gives R values (or rows);
+    counts let most statistics be computed as matrix products. Values that are not finite (an undefined resample) are left
+    out.
     """
     generator = np.random.default_rng(seed)
     values = []
@@ -59,6 +84,4 @@ def percentile_interval(
         drawn = generator.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
         values.append(statistic(np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)))
     found = np.concatenate(values)
-    found = found[np.isfinite(found)]
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return found[np.isfinite(found) if found.ndim == 1 else slice(None)]

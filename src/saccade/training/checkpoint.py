@@ -1,29 +1,21 @@
 """Checkpoints: written whole or not at all."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from saccade.errors import InputError
+from saccade.writing import replacing
 
 
 def save(file: Path, state: dict[str, Any]) -> None:
-    """Write beside the file, force it to the disk, then take the file's place: a crash leaves the old one whole."""
-    part = file.with_suffix(".part")
-    try:
-        with part.open("wb") as stream:
-            torch.save(state, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    except (OSError, RuntimeError) as error:  # torch says RuntimeError where its own writer meets a full disk
-        part.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise InputError(
-            f"{file}: the checkpoint could not be written ({reason}); free some space, then `saccade resume {file.parent}`"
-        ) from error
+    """Whole or not at all: a crash or a full disk leaves the last one as it was."""
+    with replacing(file, f"; free some space, then `saccade resume {file.parent}`") as part:
+        try:
+            torch.save(state, part)
+        except RuntimeError as error:  # what torch's own writer says where it meets a full disk
+            raise OSError(str(error).splitlines()[0]) from error
 
 
 def load(file: Path) -> dict[str, Any]:

@@ -11,8 +11,11 @@ Batch = tuple[Tensor, Tensor]
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 
+LEAST = 2  # images at a time
+
+
 class OutOfMemory(Exception):
-    """Even a micro-batch of one image does not fit."""
+    """Even the smallest micro-batch does not fit."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Trainer:
             except RuntimeError as error:  # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own
                 if not is_out_of_memory(error):
                     raise
-                if self.micro_batch == 1:
+                if self.micro_batch <= LEAST:
                     raise OutOfMemory from error
                 self.micro_batch = -(-min(self.micro_batch, len(images)) // 2)
                 for buffer, before in zip(self.network.buffers(), buffers, strict=True):
@@ -70,7 +73,8 @@ class Trainer:
     def accumulate(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
         total, correct = torch.zeros((), device=images.device), torch.zeros((), dtype=torch.long, device=images.device)
-        for part, truth in zip(images.split(self.micro_batch), labels.split(self.micro_batch), strict=True):
+        parts = parts_of(len(images), self.micro_batch)
+        for part, truth in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
             with self.precision():
                 scores = self.network(part)
             loss = self.objective(scores, truth) * (len(part) / len(images))
@@ -78,6 +82,14 @@ class Trainer:
             total += loss.detach()
             correct += self.correct(scores, truth)
         return total, correct
+
+
+def parts_of(images: int, micro_batch: int) -> int:
+    """How many nearly equal parts of at most `micro_batch` make up the batch; none of one image where that can be helped.
+
+    Batch norm has no variance of a single value.
+    """
+    return max(1, min(-(-images // micro_batch), images // LEAST))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

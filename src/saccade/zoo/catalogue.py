@@ -17,11 +17,15 @@ RESNET = "He et al. 2015, arXiv:1512.03385"
 
 @dataclass(frozen=True)
 class Entry:
-    """How a network is built, the side of the images that it was published for, the paper."""
+    """How a network is built, the side of the images that it was published for, the paper.
+
+    `fixed`: images of another side are brought to this one; elsewhere the network follows the images.
+    """
 
     build: Callable[[int, int], "ConvNet"]
     size: int
     paper: str
+    fixed: bool = False
 
 
 def _lenet(function: str, classes: int, channels: int) -> "ConvNet":
@@ -33,8 +37,9 @@ def _resnet(name: str, classes: int, channels: int) -> "ConvNet":
 
 
 NETWORKS = {
-    "lenet5": Entry(partial(_lenet, "lenet5"), 28, LENET),
-    "lenet5_1998": Entry(partial(_lenet, "lenet5_1998"), 32, LENET),
+    "lenet5": Entry(partial(_lenet, "lenet5"), 28, LENET, fixed=True),
+    "lenet5_1998": Entry(partial(_lenet, "lenet5_1998"), 32, LENET, fixed=True),
+    "lenet5_1998_linear": Entry(partial(_lenet, "lenet5_1998_linear"), 32, LENET, fixed=True),
 }
 for _name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "plain18", "plain34"):
     NETWORKS[_name] = Entry(partial(_resnet, _name), 224, RESNET)

@@ -109,6 +109,11 @@ def lenet5_1998(classes: int, channels: int = 1, output: str = "radial") -> Conv
     return network
 
 
+def lenet5_1998_linear(classes: int, channels: int = 1) -> ConvNet:
+    """The same with a dense layer in place of the codes, as it is mostly taught: 60,850 parameters."""
+    return lenet5_1998(classes, channels, "linear")
+
+
 def lenet5(classes: int, channels: int = 1) -> ConvNet:
     """The modern variant: ReLU, max-pooling, every map of C3 reading all of S2; 61,706 parameters for ten classes.
 

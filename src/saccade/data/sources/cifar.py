@@ -56,10 +56,9 @@ def recognize(path: Path) -> Listing | None:
     else:
         present = {file.name: file.name for file in path.iterdir() if file.is_file()}
     for version in VERSIONS:
-        found = [name + ending for name in version.files for ending in ENDINGS if name + ending in present]
+        packed = {name: [name + ending for ending in ENDINGS if name + ending in present] for name in version.files}
+        found = [names[0] for names in packed.values() if names]
         if found and (path.is_file() or version.unpickle is None or version.names in present):
-            if found[0].startswith("test"):
-                raise InputError(f"{path}: there is {found[0]} but no training file")
             return listing(path, present, found, version)
     if path.is_file():
         raise InputError(f"{path}: the files of CIFAR are expected (data_batch_1.bin ...), met {sorted(present)[:3]}")

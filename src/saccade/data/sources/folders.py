@@ -2,16 +2,19 @@
 
 import os
 import unicodedata
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from saccade.data.images import Files
-from saccade.data.listing import PARTS, Finding, LeftOut, Listing
+from saccade.data.listing import LeftOut, Listing
 from saccade.errors import InputError
 
-PART_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 FORM = "expected a folder for each class with its images, or train/, validation/ and test/ with such folders"
 
 
@@ -31,6 +34,8 @@ def read(root: Path) -> Listing:
                 left_out.append(LeftOut(name, "class folder without images"))
     if not found:
         raise InputError(f"{root}: no images in class folders ({FORM})")
+    if not divided:
+        check_layout(root, tops, found)
     return listing(root, found, left_out)
 
 
@@ -50,8 +55,6 @@ def parts_among(tops: list[Path], root: Path, left_out: list[LeftOut]) -> dict[s
         if part in named:
             raise InputError(f"{root}: {named[part].name} and {top.name} are both {part}; keep one of them")
         named[part] = top
-    if named and "train" not in named:
-        raise InputError(f"{root}: there is {' and '.join(top.name for top in parts)} but no train folder")
     for top in tops:
         if top not in parts:
             count = count_below(top)
@@ -60,48 +63,32 @@ def parts_among(tops: list[Path], root: Path, left_out: list[LeftOut]) -> dict[s
 
 
 def listing(root: Path, found: list[tuple[str, str, str]], left_out: list[LeftOut]) -> Listing:
-    """The class map is pinned on the training part: a class that is only elsewhere is left out by name."""
-    learned = sorted({klass for _, klass, part in found if part in ("train", "")})
-    if len(learned) < 2:
-        raise InputError(
-            f"{root}: one class only ({learned[0] if learned else 'none'}); a classifier needs at least two class folders"
-        )
-    findings = differences(found, learned)
-    left_out += [LeftOut(path, f'class "{klass}" is not in train') for path, klass, _ in found if klass not in learned]
-    found = [each for each in found if each[1] in learned]
-    number = {klass: i for i, klass in enumerate(learned)}
+    classes = sorted({klass for _, klass, _ in found})
+    number = {klass: i for i, klass in enumerate(classes)}
     paths = [path for path, _, _ in found]
     return Listing(
         name=root.resolve().name,
         source=str(root),
-        classes=tuple(learned),
+        classes=tuple(classes),
         images=Files(root, paths),
         ids=paths,
         labels=np.array([number[klass] for _, klass, _ in found]),
         parts=np.array([part for _, _, part in found]),
         photos=True,
         left_out=left_out,
-        findings=findings,
     )
 
 
-def differences(found: list[tuple[str, str, str]], learned: list[str]) -> list[Finding]:
-    """What is odd about the class folders."""
-    findings = []
-    by_part = defaultdict(set)
-    for _, klass, part in found:
-        by_part[part].add(klass)
-    for part in PARTS:
-        if part in by_part and (absent := sorted(set(learned) - by_part[part])):
-            findings.append(Finding("classes differ", f"{part} has no images of {', '.join(absent)}"))
-        if extra := sorted(by_part[part] - set(learned)):
-            findings.append(Finding("classes differ", f"{part} has {', '.join(extra)}, which train lacks: left out"))
-    folded = defaultdict(list)
-    for klass in learned:
-        folded[klass.casefold()].append(klass)
-    alike = [" and ".join(same) for same in folded.values() if len(same) > 1]
-    findings += [Finding("similar names", f"{names} differ only in case; are they one class?") for names in alike]
-    return findings
+def check_layout(root: Path, tops: list[Path], found: list[tuple[str, str, str]]) -> None:
+    """Folders that all hold folders of the same names, and no image of their own, are no classes but parts."""
+    below = [{name.split("/")[1] for name, _, _ in found if name.startswith(f"{top.name}/")} for top in tops]
+    if len(tops) > 1 and len(below[0]) > 1 and all(names == below[0] for names in below):
+        folders = [top.name for top in tops]
+        if all((tops[0] / name).is_dir() for name in below[0]):
+            raise InputError(
+                f"{root}: {', '.join(folders[:3])} hold the same folders ({', '.join(sorted(below[0])[:3])}), so they are "
+                "no classes; name them train, validation and test, or train on one of them"
+            )
 
 
 def relative(path: Path, root: Path) -> str:
@@ -174,6 +161,9 @@ def extensions() -> set[str]:
     return {ending for ending, kind in known.items() if kind in Image.OPEN} - {".pdf", ".mpg", ".mpeg", ".h5", ".hdf"}
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Every image file below a folder, for prediction."""
-    return [folder / name for name in files_below(folder, folder, [])]
+def image_files(folder: Path, left_out: list[LeftOut]) -> list[Path]:
+    """Every image file below a folder, for prediction; what is passed over is listed by its whole path."""
+    passed: list[LeftOut] = []
+    files = [folder / name for name in files_below(folder, folder, passed)]
+    left_out += [LeftOut(f"{folder / each.file}", each.reason) for each in passed]
+    return files

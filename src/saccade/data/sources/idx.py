@@ -33,8 +33,6 @@ def recognize(folder: Path) -> Listing | None:
             raise InputError(f"{next(iter(here.values()))} stands alone; images and labels come in pairs")
         if here:
             pairs.append((part, here["images"], here["labels"]))
-    if pairs[0][0] != "train":
-        raise InputError(f"{folder}: there is a test part but no train-images-idx3-ubyte")
     labels = [checked_labels(images, file) for _, images, file in pairs]
     return listing(folder, [part for part, _, _ in pairs], [images for _, images, _ in pairs], labels)
 
@@ -88,7 +86,8 @@ def class_names(folder: Path, count: int) -> tuple[str, ...]:
         if len(names) < count or len(set(names)) < len(names):
             raise InputError(f"{file}: {count} different names are needed, one a line, met {len(set(names))}")
         return names
-    if "fashion" in folder.resolve().as_posix().lower() and count == 10:
+    own = folder.resolve()
+    if "fashion" in (own.parent if own.name == "raw" else own).name.lower() and count == 10:
         return FASHION
     return tuple(str(i) for i in range(count))
 

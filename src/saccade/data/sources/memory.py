@@ -51,8 +51,6 @@ def labels_of(pairs: Sequence[Any]) -> np.ndarray:
 
 def _listing(name: str, source: str, images: Images, labels: np.ndarray) -> Listing:
     classes, numbers = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise InputError(f"{name}: {len(classes)} class in {len(labels)} labels; a classifier needs at least two")
     return Listing(
         name=name,
         source=source,

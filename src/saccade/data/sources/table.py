@@ -1,13 +1,14 @@
 """A CSV of path, label and, optionally, split and group."""
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 
 from saccade.data.images import Files
 from saccade.data.listing import LeftOut, Listing
-from saccade.data.sources.folders import PART_NAMES, differences
+from saccade.data.sources.folders import PART_NAMES
 from saccade.errors import InputError, suggestion
 
 PATH_NAMES = ("path", "file", "filename", "image")
@@ -22,7 +23,7 @@ def read(file: Path, group: str | None) -> Listing:
     group_column = column(file, columns, (group.strip().lower(),)) if group else ("group" if "group" in columns else None)
     left_out, kept = [], []
     for number, row in rows:
-        if None in row.values() or not row[path_column] or not row[label_column]:
+        if not row[path_column] or not row[label_column]:
             raise InputError(
                 f"{file}, line {number}: a {path_column} and a {label_column} are needed, met {list(row.values())}"
             )
@@ -39,25 +40,19 @@ def read(file: Path, group: str | None) -> Listing:
 
 
 def listing(file: Path, kept: list[tuple[str, str, str, str]], left_out: list[LeftOut], grouped: bool) -> Listing:
-    learned = sorted({label for _, label, part, _ in kept if part in ("train", "")})
-    if len(learned) < 2:
-        raise InputError(f"{file}: {len(learned)} class in the training part; a classifier needs at least two")
-    findings = differences([(path, label, part) for path, label, part, _ in kept], learned)
-    left_out += [LeftOut(path, f'class "{label}" is not in train') for path, label, _, _ in kept if label not in learned]
-    kept = [row for row in kept if row[1] in learned]
+    classes = sorted({row[1] for row in kept})
     paths = [row[0] for row in kept]
     return Listing(
         name=file.stem,
         source=str(file),
-        classes=tuple(learned),
+        classes=tuple(classes),
         images=Files(file.parent, paths),
         ids=paths,
-        labels=np.array([learned.index(row[1]) for row in kept]),
+        labels=np.array([classes.index(row[1]) for row in kept]),
         parts=np.array([row[2] for row in kept]),
         groups=np.array([row[3] for row in kept]) if grouped else None,
         photos=True,
         left_out=left_out,
-        findings=findings,
     )
 
 
@@ -69,10 +64,13 @@ def read_rows(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
         raise InputError(f"{file}: this CSV cannot be read as UTF-8 text ({error})") from error
     head = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, restkey="more")
-    columns = [name.strip().lower() for name in reader.fieldnames or []]
-    reader.fieldnames = columns
-    return [(reader.line_num, stripped(row)) for row in reader], columns
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="more", restval="")
+    try:
+        columns = [name.strip().lower() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        return [(reader.line_num, stripped(row)) for row in reader], columns
+    except csv.Error as error:
+        raise InputError(f"{file}, line {reader.line_num}: this is no CSV ({error})") from error
 
 
 def stripped(row: dict[str, str]) -> dict[str, str]:
