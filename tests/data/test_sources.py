@@ -309,3 +309,13 @@ def test_a_folder_that_may_not_be_read_is_left_out_by_name() -> None:
             source.read(root)
         root.chmod(0o755)
         (root / "c").chmod(0o755)
+
+
+def test_class_folders_that_look_the_same_are_one_class_and_said(data: Path, tmp_path: Path) -> None:
+    photo = next((data / "clothing-small" / "test" / "hat").iterdir())
+    for name in ("caf\u00e9", "cafe\u0301", "tea"):
+        (tmp_path / name).mkdir()
+        shutil.copy(photo, tmp_path / name / "a.jpg")
+    listing = open_source(tmp_path)
+    assert listing.classes == ("caf\u00e9", "tea")
+    assert [finding.kind for finding in listing.findings] == ["similar names"]

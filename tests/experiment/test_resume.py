@@ -52,9 +52,9 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def kill_after(run: Path, checkpoints: int, number: int) -> None:
+def kill_after(run: Path, checkpoints: int, number: int, arguments: list[str] = ARGUMENTS) -> None:
     """Start the run and send the signal once it has written this many checkpoints, one a step."""
-    process = saccade("train", "digits", *ARGUMENTS, "--out", str(run))
+    process = saccade("train", "digits", *arguments, "--out", str(run))
     seen, last, limit = 0, 0, time.monotonic() + 120
     while seen < checkpoints:
         assert process.poll() is None, process.communicate()[1]
@@ -75,6 +75,15 @@ def test_a_killed_run_goes_on_to_the_same_bits(unbroken: Path, tmp_path: Path, c
     kill_after(run, checkpoints, signal.SIGKILL)
     finished(saccade("resume", str(run), "--json"))
     assert equal(run, unbroken)
+
+
+def test_batch_norm_mirroring_momentum_and_16_bits_resume_exactly(tmp_path: Path) -> None:
+    words = "--network resnet20 --epochs 1 --batch 64 --augment.flip true --plan.precision bf16".split()
+    words += "--plan.channels_last true --plan.device cpu --checkpoint.seconds 0 --json".split()
+    finished(saccade("train", "digits", *words, "--out", str(tmp_path / "whole")))
+    kill_after(tmp_path / "killed", 9, signal.SIGKILL, words)
+    finished(saccade("resume", str(tmp_path / "killed"), "--json"))
+    assert equal(tmp_path / "killed", tmp_path / "whole")
 
 
 def test_an_interrupted_run_keeps_its_place_says_so_and_goes_on(unbroken: Path, tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 import os
 import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from saccade.data.images import Files
-from saccade.data.listing import LeftOut, Listing
+from saccade.data.listing import Finding, LeftOut, Listing
 from saccade.errors import InputError
 
 PART_NAMES = {
@@ -24,9 +27,12 @@ def read(root: Path) -> Listing:
     tops = folders_in(root, root, left_out)
     named = parts_among(tops, root, left_out)
     divided = bool(named)
+    findings: list[Finding] = []
     found: list[tuple[str, str, str]] = []  # path, class, part
     for part, folder in named.items() if divided else [("", root)]:
-        for klass in folders_in(folder, root, left_out) if divided else tops:
+        classes = folders_in(folder, root, left_out) if divided else tops
+        findings += spelt_twice(classes)
+        for klass in classes:
             files = files_below(klass, root, left_out)
             found += [(file, unicodedata.normalize("NFC", klass.name), part) for file in files]
             name = relative(klass, root) + "/"
@@ -36,7 +42,7 @@ def read(root: Path) -> Listing:
         raise InputError(f"{root}: no images in class folders ({FORM})")
     if not divided:
         check_layout(root, tops, found)
-    return listing(root, found, left_out)
+    return replace(listing(root, found), left_out=left_out, findings=findings)
 
 
 def parts_among(tops: list[Path], root: Path, left_out: list[LeftOut]) -> dict[str, Path]:
@@ -62,7 +68,16 @@ def parts_among(tops: list[Path], root: Path, left_out: list[LeftOut]) -> dict[s
     return named
 
 
-def listing(root: Path, found: list[tuple[str, str, str]], left_out: list[LeftOut]) -> Listing:
+def spelt_twice(classes: list[Path]) -> Iterator[Finding]:
+    """Folders that differ in their bytes alone: an accent as a letter of its own (macOS) or within one (elsewhere)."""
+    for name, count in Counter(unicodedata.normalize("NFC", klass.name) for klass in classes).items():
+        if count > 1:
+            yield Finding(
+                "similar names", f"{count} folders of {classes[0].parent} read {name}; they are taken for one class"
+            )
+
+
+def listing(root: Path, found: list[tuple[str, str, str]]) -> Listing:
     classes = sorted({klass for _, klass, _ in found})
     number = {klass: i for i, klass in enumerate(classes)}
     paths = [path for path, _, _ in found]
@@ -75,7 +90,6 @@ def listing(root: Path, found: list[tuple[str, str, str]], left_out: list[LeftOu
         labels=np.array([number[klass] for _, klass, _ in found]),
         parts=np.array([part for _, _, part in found]),
         photos=True,
-        left_out=left_out,
     )
 
 

@@ -1,14 +1,19 @@
 """Data sets of torchvision by their name, downloaded where there is a network."""
 
 import inspect
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from saccade.data.cache import cache_folder
-from saccade.data.images import Pairs
+from saccade.data.images import Pairs, hashed
 from saccade.data.listing import Listing
 from saccade.errors import InputError
+
+# What torchvision's data sets call their parts, by `split`
+SPLITS = {"train": ("train", "trainval"), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
 
 class Joined:
@@ -40,34 +45,58 @@ def by_name(name: str) -> Listing | None:
     if name.lower() not in known:
         return None
     kind = getattr(torchvision.datasets, known[name.lower()])
-    words = inspect.signature(kind).parameters
-    if "train" in words:
-        choices: list[tuple[str, dict[str, Any]]] = [("train", {"train": True}), ("test", {"train": False})]
-    elif "split" in words:
-        choices = [("train", {"split": "train"}), ("test", {"split": "test"})]
-    else:
-        raise InputError(f"{kind.__name__}: this data set of torchvision has no train and test part to classify")
     root = cache_folder() / "torchvision"
     try:
-        sets = [kind(str(root), download=True, **choice) for _, choice in choices]
-    except (ValueError, TypeError) as error:  # of its arguments: parts of other names, or more to choose
-        raise InputError(f"{kind.__name__}: saccade cannot choose a train and a test part of it ({error})") from error
+        sets = opened(kind, root)
+    except TypeError as error:  # more to choose than a part
+        raise InputError(f"{kind.__name__}: saccade cannot choose the parts of this data set ({error})") from error
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{kind.__name__} could not be downloaded ({reason}); its files may be put into {root}") from error
-    labels = np.concatenate([labels_of(each) for each in sets])
-    names = getattr(sets[0], "classes", None) or [str(i) for i in range(int(labels.max()) + 1)]
-    sizes = [len(each) for each in sets]
-    parts = [part for part, _ in choices]
+    if "train" not in sets and "" not in sets:
+        raise InputError(f"{kind.__name__}: this data set of torchvision has no train part")
+    return listing(kind.__name__, sets)
+
+
+def opened(kind: Any, root: Path) -> dict[str, Any]:
+    """The data set of each part that there is; of "" where torchvision does not divide it."""
+    words = inspect.signature(kind).parameters
+    if "train" in words:
+        return {part: kind(str(root), train=part == "train", download=True) for part in ("train", "test")}
+    if "split" not in words:
+        return {"": kind(str(root), download=True)}
+    sets = {}
+    for part, names in SPLITS.items():
+        for name in names:
+            with suppress(ValueError):  # torchvision's answer to a split that the data set does not have
+                sets[part] = kind(str(root), split=name, download=True)
+                break
+    return sets
+
+
+def listing(name: str, sets: dict[str, Any]) -> Listing:
+    first = next(iter(sets.values()))
+    labels = np.concatenate([labels_of(each) for each in sets.values()])
+    classes = getattr(first, "classes", None) or [str(i) for i in range(int(labels.max()) + 1)]
+    sizes = [len(each) for each in sets.values()]
+    ids = [f"{part}/{i}" if part else str(i) for part, size in zip(sets, sizes, strict=True) for i in range(size)]
+    # What was published under this name does not change, and to hash its images would be to decode them all
+    stamp = hashed(repr((name, torchvision_version(), sizes)).encode(), labels.tobytes()).hex()
     return Listing(
-        name=kind.__name__,
-        source=kind.__name__,
-        classes=tuple(str(each) for each in names),
-        images=Pairs(Joined(sets)),  # type: ignore[arg-type]
-        ids=[f"{part}/{i}" for part, size in zip(parts, sizes, strict=True) for i in range(size)],
+        name=name,
+        source=name,
+        classes=tuple(str(each) for each in classes),
+        images=Pairs(Joined(list(sets.values())), stamp),  # type: ignore[arg-type]
+        ids=ids,
         labels=labels,
-        parts=np.repeat(parts, sizes),
+        parts=np.repeat(list(sets), sizes),
     )
+
+
+def torchvision_version() -> str:
+    import torchvision
+
+    return torchvision.__version__
 
 
 def labels_of(data: Any) -> np.ndarray:
