@@ -39,7 +39,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "digits", "--epochs", "["], "epochs should be a valid integer"),
         (["train", "digits", "--plan.device", "gpu"], 'plan.device: there is no "gpu" on this machine, only cpu'),
         (["train", "digits", "--plan.micro_batch", "1"], "plan.micro_batch should be greater than or equal to 2"),
-        (["train", "digits", "--images.size", "20", "--network", "lenet5"], "lenet5 does not take images of 1x20x20"),
+        (["train", "digits", "--images.size", "8", "--network", "lenet5"], "lenet5 does not take images of 1x8x8"),
         (["train", "nowhere/photos"], "nowhere/photos: there is no such file or folder"),
         (["train", "--recipe", "nowhere.yaml"], "nowhere.yaml: the recipe cannot be read"),
         (["resume", "nowhere"], "there is no such run folder"),

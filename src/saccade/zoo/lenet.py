@@ -117,15 +117,16 @@ def lenet5_1998_linear(classes: int, channels: int = 1) -> ConvNet:
 def lenet5(classes: int, channels: int = 1) -> ConvNet:
     """The modern variant: ReLU, max-pooling, every map of C3 reading all of S2; 61,706 parameters for ten classes.
 
-    C1 is padded so that the usual 28x28 images fit without the paper's frame; C5 is a convolution, as in the paper, with
-    the mean over its positions, so that larger images fit too. (B, channels, 28 or more, same) to (B, classes).
+    C1 is padded so that the usual 28x28 images fit without the paper's frame. C5 reads the 5x5 positions that are left of
+    them all at once; maps of larger images are averaged to 5x5. (B, channels, 28 or more, same) to (B, classes).
     """
     stem = nn.Sequential(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(inplace=True))
     stages = [
         nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(inplace=True)),
-        nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(16, 120, 5), nn.ReLU(inplace=True)),
+        nn.MaxPool2d(2),
     ]
+    c5, f6 = nn.Linear(16 * 5 * 5, 120), nn.Linear(120, 84)
     head = nn.Sequential(
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(120, 84), nn.ReLU(inplace=True), nn.Linear(84, classes)
+        nn.AdaptiveAvgPool2d(5), nn.Flatten(), c5, nn.ReLU(inplace=True), f6, nn.ReLU(inplace=True), nn.Linear(84, classes)
     )
     return ConvNet(stem, stages, head)
