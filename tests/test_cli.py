@@ -145,3 +145,36 @@ def test_every_name_of_the_package_is_there_after_its_parts_were_imported() -> N
     saccade.networks()
     assert all(callable(getattr(saccade, name)) for name in saccade.__all__)
     assert saccade.networks()[0]["network"] == "lenet5"
+
+
+def test_outputs_go_where_they_are_sent_and_never_over_another_kind_of_file(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main([*BASE, "--out", str(run), "--plan.precision", "fp32"]) == 0
+    photo = tmp_path / "photo.jpg"
+    shutil.copy(next((data / "clothing-small" / "test" / "hat").iterdir()), photo)
+    before = photo.read_bytes()
+    capsys.readouterr()
+    assert "exists already and is no .csv file" in refused(["predict", str(run), str(photo), "--csv", str(photo)], capsys)
+    assert "exists already and is no .onnx file" in refused(["export", str(run), "--out", str(run / "recipe.yaml")], capsys)
+    assert photo.read_bytes() == before
+    (tmp_path / "real.csv").touch()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    assert main(["predict", str(run), str(photo), "--csv", str(tmp_path / "link.csv")]) == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text().startswith("file,class,probability")
+    words = [sys.executable, "-m", "saccade", "predict", str(run), str(photo), "--csv", "/dev/stdout", "--json"]
+    piped = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "file,class,probability" in piped.stdout
+    assert "this is a file; name the run folder" in refused(["evaluate", str(run / "model.safetensors")], capsys)
+
+
+def test_a_run_folder_that_cannot_be_made_is_noticed_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main([*BASE, "--out", str(tmp_path / "file" / "run")]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"saccade: {tmp_path}/file/run: the run folder cannot be made, for {tmp_path}/file is a file; choose another --out"
+    ]

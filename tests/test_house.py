@@ -13,7 +13,7 @@ FLOORS = {
     **dict.fromkeys(("tasks", "inspection"), 3),
     **dict.fromkeys(("optim", "data", "zoo"), 2),
     "layers": 1,
-    **dict.fromkeys(("statistics", "errors", "events", "writing", "seeds"), 0),
+    **dict.fromkeys(("statistics", "errors", "events", "writing", "seeds", "arithmetic"), 0),
 }
 
 

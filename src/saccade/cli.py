@@ -5,6 +5,7 @@ Built on argparse: with tyro, which reads the same typed recipe, `saccade train 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,9 +39,9 @@ def main(words: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("saccade: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:  # a file that may not be read, a disk that is full, wherever it is met
         if error.filename is None and error.errno is None:
             raise
@@ -202,13 +203,14 @@ def predict(parser: Parser, words: list[str]) -> int:
     options = parser.parse(words)
 
     from saccade import commands
+    from saccade.writing import check_output, write_text
 
+    if options.csv:
+        check_output(Path(options.csv), ".csv")
     found = show(commands.predict(options.run, options.images))
     for left in found.left_out:
         print(f"left out: {left.file}: {left.reason}", file=sys.stderr)
     if options.csv:
-        from saccade.writing import write_text
-
         write_text(Path(options.csv), commands.predictions_csv(found))
         print(f"wrote {options.csv}", file=sys.stderr)
     rows = [
@@ -250,9 +252,13 @@ def doctor(parser: Parser, words: list[str]) -> int:
 
 def diagnosis(result: dict[str, Any]) -> str:
     lines = [f"{result['used']:,} images can be used, {len(result['left_out']):,} are left out"]
+    for name, parts in result["classes"].items():
+        lines.append(f"  {name}: " + ", ".join(f"{count:,} {part}" for part, count in parts.items()))
     lines += [f"  {left['file']}: {left['reason']}" for left in result["left_out"]]
     for finding in result["findings"]:
         lines.append(f"{finding['kind']}: {finding['text']}")
+    if not result["findings"]:
+        lines.append("nothing odd was found")
     return "\n".join(lines)
 
 
@@ -262,11 +268,13 @@ def networks(parser: Parser, words: list[str]) -> int:
     from saccade import commands
 
     def table(rows: list[dict[str, Any]]) -> str:
-        lines = [f"{'network':<13}{'parameters':>12}  {'input':<12}paper"]
+        lines = [f"{'network':<18}{'parameters':>12}{'MACs':>16}  {'input':<10}  {'options':<14}paper"]
         for row in rows:
-            size = "x".join(map(str, row["input"]))
-            lines.append(f"{row['network']:<13}{row['parameters']:>12,}  {size:<12}{row['paper']}")
-        return "\n".join(lines)
+            size, options = "x".join(map(str, row["input"])), ", ".join(row["options"])
+            lines.append(
+                f"{row['network']:<18}{row['parameters']:>12,}{row['macs']:>16,}  {size:<10}  {options:<14}{row['paper']}"
+            )
+        return "\n".join([*lines, "", "An option follows the name: --network mobilenet_v1:width=0.5"])
 
     return answer(commands.networks(), options.json, table)
 

@@ -11,6 +11,7 @@ from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
+from saccade.writing import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,22 +92,31 @@ def evaluate(run: str | Path, data: Any = None) -> Work[Record]:
         return record
     start = time.monotonic()
     found = yield from work(Path(run), model.load(Path(run)), data)
-    for left in found.predictions.left_out:
-        yield Note(f"left out: {left.file}: {left.reason}")
+    if left := found.predictions.left_out:
+        yield Note(f"left out: {len(left):,} (such as {left[0].file}: {left[0].reason})")
     described = dict(found.described)
     scores = described.pop("scores")
     about = {key: record[key] for key in ("run", "network", "seed", "classes")}
     seconds = round(time.monotonic() - start, 2)
-    return about | {"seconds": seconds, "data": str(data), "scores": {"test": scores}} | described
+    name = str(data) if isinstance(data, str | Path) else "arrays"
+    left_out = [{"file": each.file, "reason": each.reason} for each in found.predictions.left_out]
+    return about | {"seconds": seconds, "data": name, "left_out": left_out, "scores": {"test": scores}} | described
 
 
-def predict(run: str | Path, images: Sequence[str | Path] | str | Path) -> "Work[Predictions]":
-    """Class and probabilities of image files, and of every image in folders."""
+def predict(run: str | Path, images: Any) -> "Work[Predictions]":
+    """Class and probabilities of image files and of every image in folders, or of images in memory.
+
+    `images`: a path, several paths, one image or several: PIL images, or arrays (H, W), (H, W, C), (C, H, W).
+    """
     from saccade.experiment import model
     from saccade.experiment.predict import predict as work
+    from saccade.experiment.predict import predict_pictures
 
-    paths = [images] if isinstance(images, str | Path) else images
-    return (yield from work(model.load(Path(run)), [Path(path) for path in paths]))
+    loaded = model.load(Path(run))
+    several = list(images) if isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4 else [images]
+    if all(isinstance(each, str | Path) for each in several):
+        return (yield from work(loaded, [Path(each) for each in several]))
+    return (yield from predict_pictures(loaded, several))
 
 
 def predictions_csv(predictions: "Predictions") -> str:
@@ -126,11 +136,12 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None) -> 
 
     if to != "onnx":
         raise InputError(f'there is no export to "{to}"{suggestion(to, ["onnx"])} (known: onnx)')
+    file = Path(out) if out is not None else Path(run) / "model.onnx"
+    check_output(file, ".onnx")
     record = folder.read_record(Path(run))
     loaded = model.load(Path(run))
     pixels = yield from _stored_pixels(Path(run), record, loaded.preprocess)
     yield Note("exporting")
-    file = Path(out) if out is not None else Path(run) / "model.onnx"
     difference = export_onnx(loaded, file, pixels[-VERIFIED:])
     return {"file": str(file), "largest_difference": difference, "images": min(VERIFIED, len(pixels))}
 
@@ -164,23 +175,7 @@ def doctor(data: Any, size: int | None = None, group: str | None = None) -> Work
 
 
 def networks() -> list[Record]:
-    """Every network: name, parameters for 1,000 classes (10 for small images), input, paper."""
-    import torch
+    """Every network: parameters and multiply-accumulates for 1,000 classes (10 up to 64 px), input, options, paper."""
+    from saccade.inspection.listing import listed
 
-    from saccade.zoo import NETWORKS
-
-    rows = []
-    for name, entry in NETWORKS.items():
-        channels, classes = (1 if "lenet" in name else 3), (1000 if entry.size > 64 else 10)
-        with torch.random.fork_rng(devices=[]), torch.device("cpu" if entry.size <= 64 else "meta"):
-            network = entry.build(classes, channels)
-        rows.append(
-            {
-                "network": name,
-                "parameters": sum(p.numel() for p in network.parameters()),
-                "input": [channels, entry.size, entry.size],
-                "classes": classes,
-                "paper": entry.paper,
-            }
-        )
-    return rows
+    return listed()

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from saccade.data.doctor import (
+    EXACT,
     across_parts,
     clusters_of,
     conversions,
@@ -54,13 +55,13 @@ def found_in(parts: list[str]) -> dict[str, Finding]:
     where = np.array(parts)
     names = [f"{part}{i}" for i, part in enumerate(parts)]
     return {
-        each.text: each for each in duplicates("exact", across_parts(exact_pairs(digests_of(pixels)), where), names, where)
+        each.text: each for each in duplicates(EXACT, across_parts(exact_pairs(digests_of(pixels)), where), names, where)
     }
 
 
 def test_a_copy_in_train_and_test_is_seen_behind_one_in_validation() -> None:
-    text = "1 image of test is also in train, such as train1 = test2; scores on test are optimistic"
-    assert found_in(["validation", "train", "test"])[text].kind == "exact across parts"
+    text = "1 image of test is also in train, such as train1 = test2; not scored in test"
+    assert found_in(["validation", "train", "test"])[text].kind == "exact duplicates across parts"
 
 
 def test_an_image_is_counted_once_however_many_copies_it_has() -> None:

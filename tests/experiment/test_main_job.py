@@ -14,9 +14,11 @@ import torch
 from PIL import Image
 
 import saccade
+from saccade import InputError
 from saccade.cli import main
 from saccade.data.store import open_stored
 from saccade.experiment import model
+from saccade.writing import creation_mask
 
 QUICK = "--network resnet20 --images.size 32 --epochs 2 --batch 32 --plan.precision fp32 --plan.channels_last true".split()
 
@@ -215,3 +217,36 @@ def test_a_file_whose_name_is_no_utf8_goes_the_whole_way(data: Path, tmp_path: P
     assert main(["evaluate", str(tmp_path / "run"), str(data / "clothing-small" / "test"), "--json"]) in (0, 2)
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "d"), "--csv", str(tmp_path / "x.csv")]) == 0
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 26
+
+
+def test_images_in_memory_are_predicted_as_their_files_are(data: Path, run: Path) -> None:
+    files = sorted((data / "clothing-small" / "test" / "hat").iterdir())[:3]
+    expected = saccade.predict(run, files)
+    pictures = [Image.open(file) for file in files]
+    assert (saccade.predict(run, pictures).probabilities == expected.probabilities).all()
+    assert (saccade.predict(run, np.asarray(pictures[0])).probabilities == expected.probabilities[:1]).all()
+    with pytest.raises(InputError, match="an image is"):
+        saccade.predict(run, [np.zeros(7)])
+
+
+def test_an_image_of_train_and_test_is_not_scored(data: Path, tmp_path: Path) -> None:
+    """Nor is one of validation that is in train too; evaluate counts the same images."""
+    for part, count in (("train", 6), ("validation", 3), ("test", 4)):
+        for klass in ("hat", "pants"):
+            folder = tmp_path / "d" / part / klass
+            folder.mkdir(parents=True)
+            for file in sorted((data / "clothing-small" / part / klass).iterdir())[:count]:
+                shutil.copy(file, folder)
+    twin = next((tmp_path / "d" / "train" / "hat").iterdir())
+    for part in ("validation", "test"):
+        shutil.copy(twin, tmp_path / "d" / part / "hat" / "twin.jpg")
+    record = saccade.train(tmp_path / "d", out=tmp_path / "run", network="resnet20", images={"size": 32}, epochs=1)
+    assert record["scores"]["test"]["accuracy"]["n"] == 8
+    assert record["scores"]["validation"]["accuracy"]["n"] == 6
+    assert record["images"]["used"] == 28
+    again = saccade.evaluate(tmp_path / "run", tmp_path / "d")
+    assert again["scores"]["test"] == record["scores"]["test"]
+
+
+def test_every_file_of_a_run_has_the_usual_rights(run: Path) -> None:
+    assert {file.stat().st_mode & 0o777 for file in run.iterdir()} == {0o666 & ~creation_mask()}

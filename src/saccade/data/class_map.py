@@ -17,6 +17,8 @@ def pinned(listing: Listing) -> Listing:
     So a class that a part lacks shifts no label. InputError where nothing, or one class only, is there to train on.
     """
     trains = np.isin(listing.parts, ("train", ""))
+    if not len(listing.labels):
+        raise InputError(f"{listing.source}: there are no images")
     if not trains.any():
         raise InputError(f"{listing.source}: there is {' and '.join(sorted(set(listing.parts)))} but no train part")
     learned = np.unique(listing.labels[trains])

@@ -14,6 +14,7 @@ from saccade.events import Work
 if TYPE_CHECKING:
     from saccade.data.store import Store
 
+EXACT = "exact duplicates"
 MOST_COMPARED = 30_000  # near duplicates are searched pair by pair
 NEAR = 3.0  # root mean square difference of two thumbnails, in grey levels of 255
 FLAT = 8.0  # thumbnails with less contrast (standard deviation) all look alike
@@ -112,7 +113,7 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> Examined:
         text = f"{len(pixels):,} images are too many (limit {MOST_COMPARED:,}); exact duplicates were searched"
         findings.append(Finding("near duplicates not searched", text))
     findings += [
-        *duplicates("exact duplicates", across_parts(exact, parts), names, parts),
+        *duplicates(EXACT, across_parts(exact, parts), names, parts),
         *duplicates("near duplicates", near, names, parts),
         *contradictions(np.concatenate([exact, near]), names, labels, listing.classes),
         *small_classes(labels, listing.classes),
@@ -153,8 +154,14 @@ def duplicates(kind: str, pairs: np.ndarray, names: list[str], parts: np.ndarray
             yield Finding(kind, f"{len(found):,} in {one or 'the data'}, such as {files[0]}", files)
         else:
             also = f"{of(len(found), other)} {'is' if len(found) == 1 else 'are'} also in {one}"
-            optimistic = f"; scores on {one if other == '' else other} are optimistic"
-            yield Finding(f"{kind} across parts", f"{also}, such as {files[0]}{optimistic}", files)
+            yield Finding(f"{kind} across parts", f"{also}, such as {files[0]}; {consequence(kind, one, other)}", files)
+
+
+def consequence(kind: str, one: str, other: str) -> str:
+    """What duplicates across parts mean; see split.once for those that are equal to the pixel."""
+    if kind == EXACT and other:
+        return f"not scored in {other}"
+    return f"scores on {one if other == '' else other} are optimistic"
 
 
 def of(count: int, part: str) -> str:

@@ -54,6 +54,18 @@ def split(
     return result, how or "nothing is held back"
 
 
+def once(parts: np.ndarray, digests: np.ndarray) -> np.ndarray:
+    """(N,) the parts, where an image that an earlier part has too, to the pixel, is in "" instead.
+
+    So that no score is of an image that trained or selected. Only parts that the data gives can share images.
+    """
+    result = parts.copy()
+    for i, part in enumerate(PARTS[1:], 1):
+        earlier = np.isin(result, PARTS[:i])
+        result[(result == part) & np.isin(digests, digests[earlier])] = ""
+    return result
+
+
 def with_their_units(parts: np.ndarray, units: np.ndarray) -> np.ndarray:
     """(N,) the parts, where an image without one joins the rest of its unit: train first, and train when there is none."""
     result = np.where(parts == "", "train", parts).astype("<U10")

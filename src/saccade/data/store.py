@@ -27,7 +27,7 @@ from saccade.data.resize import fit
 from saccade.errors import InputError
 from saccade.events import Progress, Work
 
-VERSION = 4  # of the pixels that decoding and resizing give, and of the files
+VERSION = 5  # of the pixels that decoding and resizing give, and of the files
 LOOK_AHEAD = 64  # decoded images that may wait to be written
 PROGRESS = 100
 CHUNK = 64  # grey images that are widened to colour at a time

@@ -1,6 +1,7 @@
 """The run folder: what is where, and how it is written."""
 
 import json
+import os
 import re
 from contextlib import suppress
 from datetime import datetime
@@ -28,7 +29,11 @@ def create(out: Path | None, network: str, data: str) -> Path:
 
 
 def check_free(out: Path) -> None:
-    """InputError where the folder exists with something in it."""
+    """InputError where the folder exists with something in it, or cannot be made."""
+    above = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if not out.exists() and not (above.is_dir() and os.access(above, os.W_OK)):
+        reason = "may not be written to" if above.is_dir() else "is a file"
+        raise InputError(f"{out}: the run folder cannot be made, for {above} {reason}; choose another --out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         way_on = f", or go on with `saccade resume {out}`" if (out / CHECKPOINT).is_file() else ""
         raise InputError(f"{out} exists already; choose another --out{way_on}")
@@ -57,10 +62,17 @@ def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
     write_text(run / METRICS, "".join(json.dumps(line) + "\n" for line in history), advice(run))
 
 
-def read_record(run: Path) -> dict[str, Any]:
-    """The record of a finished run; InputError where there is none."""
+def check_run(run: Path) -> None:
+    """InputError where there is no such folder."""
+    if run.is_file():
+        raise InputError(f"{run}: this is a file; name the run folder, {run.parent}")
     if not run.is_dir():
         raise InputError(f"{run}: there is no such run folder")
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """The record of a finished run; InputError where there is none."""
+    check_run(run)
     file = run / RECORD
     if not file.is_file():
         hint = f"; finish it with `saccade resume {run}`" if (run / CHECKPOINT).is_file() else ""

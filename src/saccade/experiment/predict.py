@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from saccade.data.batches import Resident
-from saccade.data.images import Paths
-from saccade.data.listing import LeftOut
+from saccade.data.images import Pairs, Paths, Subset
+from saccade.data.listing import Images, LeftOut
 from saccade.data.sources import open_source
 from saccade.data.sources.folders import image_files
 from saccade.data.store import Store, build, decoded
@@ -41,20 +41,32 @@ def predict(model: Model, paths: Sequence[Path]) -> Work[Predictions]:
     """Predict every image file named, and every image file in the folders named."""
     left_out: list[LeftOut] = []
     files = [file for path in paths for file in files_of(path, left_out)]
+    return (yield from predicted(model, Paths(files), [str(file) for file in files], left_out))
+
+
+def predict_pictures(model: Model, pictures: Sequence[Any]) -> Work[Predictions]:
+    """Predict images in memory, PIL images or arrays; their ids are their places."""
+    if not len(pictures):
+        raise InputError("there is no image to predict")
+    pairs = Pairs([(picture, 0) for picture in pictures])
+    return (yield from predicted(model, pairs, [str(i) for i in range(len(pictures))], []))
+
+
+def predicted(model: Model, images: Images, names: list[str], left_out: list[LeftOut]) -> Work[Predictions]:
     ids: list[str] = []
     rows: list[np.ndarray] = []
-    for i in range(0, len(files), CHUNK):
-        part = files[i : i + CHUNK]
+    for i in range(0, len(names), CHUNK):
+        part = names[i : i + CHUNK]
         pixels = []
-        for file, picture in zip(part, decoded(Paths(part), model.preprocess), strict=True):
+        for name, picture in zip(part, decoded(Subset(images, np.arange(i, i + len(part))), model.preprocess), strict=True):
             if isinstance(picture, str):
-                left_out.append(LeftOut(str(file), picture))
+                left_out.append(LeftOut(name, picture))
             else:
                 pixels.append(picture)
-                ids.append(str(file))
+                ids.append(name)
         if pixels:
             rows.append(probabilities(model, np.stack(pixels), np.arange(len(pixels))))
-        yield Progress("predicting", min(i + CHUNK, len(files)), len(files))
+        yield Progress("predicting", min(i + CHUNK, len(names)), len(names))
     if not ids:
         first = left_out[0]
         raise InputError(f"none of the images can be used; the first of {len(left_out)}: {first.file}: {first.reason}")

@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from saccade.errors import InputError, suggestion
 
@@ -40,7 +41,7 @@ class AugmentSection(Section):
     crop: Literal["none", "pad", "resized"] | None = None
     """"pad": shifted by up to `padding` pixels; "resized": a random part, resized; unset: "pad" up to 64 px."""
     padding: int | None = Field(None, ge=0, le=64)
-    """Largest shift in pixels of "pad"; unset: an eighth of the side."""
+    """Largest shift in pixels of "pad"; unset: an eighth of the side in colour, a sixteenth in grey."""
     scale: float = Field(0.35, gt=0, le=1)
     """Smallest share of the area that "resized" keeps."""
     flip: bool | None = None
@@ -107,7 +108,7 @@ class Recipe(Section):
     epochs: int = Field(30, ge=1)
     """Passes over the training images."""
     batch: int = Field(64, ge=2)
-    """Images for each optimizer step."""
+    """Images for each optimizer step; at least 2, as batch norm has no variance of one."""
     seed: int = Field(0, ge=0, lt=2**63)
     """The one source of randomness: weights, order, augmentation, split."""
     images: ImageSection = ImageSection()
@@ -140,7 +141,7 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
             raise InputError(f'{origin}: there is no field "{field}"{suggestion(field, field_names())}') from error
         if first["type"] == "missing":
             raise InputError(f'{origin}: the field "{field}" is missing') from error
-        expected = re.sub("^Input should be", "should be", first["msg"])
+        expected = re.sub("^Input should be", "should be", first["msg"]).split(", unable")[0]
         raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}") from error
 
 
@@ -167,5 +168,16 @@ def field_names(section: type[BaseModel] = Recipe, prefix: str = "") -> dict[str
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             names |= field_names(kind, f"{prefix}{name}.")
         else:
-            names[prefix + name] = info.description or ""
+            names[prefix + name] = (info.description or "") + remark(info)
     return names
+
+
+def remark(info: FieldInfo) -> str:
+    """The words that a field takes, where they are few, and its default, where it has one."""
+    kinds = [info.annotation, *get_args(info.annotation)]
+    words = [str(word) for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    said = [f"one of {', '.join(words)}"] if words else []
+    if info.default is not None and not info.is_required():
+        default = str(info.default).lower() if isinstance(info.default, bool) else info.default
+        said.append(f"default {default}")
+    return f" ({'; '.join(said)})" if said else ""

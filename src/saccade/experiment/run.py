@@ -14,9 +14,10 @@ from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.fit import Fit, Position, new_network
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
 from saccade.experiment.setup import Prepared, prepare
-from saccade.inspection.table import layer_table
+from saccade.inspection.smallest import check, smallest_side
+from saccade.tasks import classify
 from saccade.training import checkpoint
-from saccade.training.plan import Plan, Wishes, choose, device_of
+from saccade.training.plan import MEASURED_STEPS, Plan, Wishes, choose, device_of
 from saccade.training.steps import OutOfMemory, is_out_of_memory
 from saccade.writing import replacing, write_text
 
@@ -44,8 +45,7 @@ def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Rec
 
 def resume(run: Path, data: Any = None) -> Work[Record]:
     """Go on with an unfinished run, from its checkpoint to the bits that the unbroken run would have given."""
-    if not run.is_dir():
-        raise InputError(f"{run}: there is no such run folder")
+    folder.check_run(run)
     state = checkpoint.load(run / folder.CHECKPOINT)
     if (run / folder.RECORD).is_file():
         yield Note(f"{run} is finished already; nothing to do")
@@ -90,12 +90,14 @@ def new_folder(prepared: Prepared, out: Path | None) -> Path:
 def check_network(prepared: Prepared) -> None:
     """The network must take images of this size; tried without any computing, before a run folder is made."""
     size, channels = prepared.preprocess.size, prepared.preprocess.channels
+    network = new_network(prepared)
     try:
-        layer_table(new_network(prepared), (channels, size, size))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        check(network, (channels, size, size))
+    except InputError as error:
+        smallest = smallest_side(network, channels)
+        least = f", its smallest side is {smallest}" if smallest else ""
         raise InputError(
-            f"{prepared.recipe.network} does not take images of {channels}x{size}x{size} ({reason}); "
+            f"{prepared.recipe.network} does not take images of {channels}x{size}x{size}{least} ({error}); "
             "choose another --images.size or --network"
         ) from error
 
@@ -105,7 +107,9 @@ def choose_plan(prepared: Prepared) -> Plan:
     wishes = Wishes(recipe.plan.device, recipe.plan.precision, recipe.plan.channels_last, recipe.plan.compiled)
     batch = min(recipe.plan.micro_batch or recipe.batch, len(prepared.indices("train")))
     shape = (batch, preprocess.channels, preprocess.size, preprocess.size)
-    return choose(lambda: new_network(prepared), shape, wishes)
+    if recipe.epochs * len(prepared.indices("train")) < MEASURED_STEPS * 4 * batch:  # measuring would take longer than it
+        wishes = Wishes(wishes.device, wishes.precision or "fp32", wishes.channels_last is not False, wishes.compiled)
+    return choose(lambda: new_network(prepared), shape, wishes, classify.loss)
 
 
 def with_plan(recipe: Recipe, plan: Plan) -> Recipe:
@@ -129,6 +133,9 @@ def complete_run(fit: Fit) -> Work[Record]:
         raise InputError(
             f"out of memory even with a few images of {size} px at a time; try a smaller --images.size or network"
         ) from error
+    if alike := one_class(outcomes):
+        position.notes.append(alike)
+        yield Note(alike)
     times = position.times | {"evaluation": time.monotonic() - start}
     words = {
         "run": str(fit.run),
@@ -144,6 +151,14 @@ def complete_run(fit: Fit) -> Work[Record]:
     }
     folder.write_record(fit.run, words)
     return words
+
+
+def one_class(outcomes: Record) -> str:
+    """A remark where the network has not learned to tell images apart."""
+    said = np.array(outcomes.get("confusion", [])).sum(0)
+    if np.count_nonzero(said) != 1:
+        return ""
+    return "every image was given the same class: the network has not learned to tell them apart"
 
 
 def final_outcomes(fit: Fit) -> Record:

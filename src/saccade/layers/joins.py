@@ -1,5 +1,6 @@
 """Where the paths of a network meet."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,6 +16,27 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.body(x) + self.shortcut(x))
+
+
+class Branches(nn.ModuleList):
+    """`cat(f(x), g(x), ...)` over the channels: the inception block, the towers of AlexNet."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self], dim=1)
+
+
+class Append(nn.Sequential):
+    """`cat(x, f(x))` over the channels: the layer of DenseNet."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, super().forward(x)], dim=1)
+
+
+class Gate(nn.Sequential):
+    """`x * f(x)`, where f gives (B, C, 1, 1) or the shape of x: squeeze-and-excitation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * super().forward(x)
 
 
 class PadShortcut(nn.Module):

@@ -5,7 +5,7 @@ from math import floor, log10
 
 from saccade.report.html import percent, tag, text
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 520, 260, 52, 34, 12, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 520, 280, 60, 54, 12, 12
 Line = tuple[str, Sequence[tuple[float, float]]]
 
 
@@ -47,9 +47,9 @@ class Frame:
         for value in ticks(*self.xs):
             if not whole or value == int(value):
                 x = self.x(value)
-                parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 14}" text-anchor="middle">{value:g}</text>')
+                parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 30}" text-anchor="middle">{value:g}</text>')
         middle = (LEFT + WIDTH - RIGHT) / 2
-        parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 1}" text-anchor="middle">{text(xlabel)}</text>')
+        parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{text(xlabel)}</text>')
         return "".join(parts)
 
 

@@ -29,7 +29,7 @@ def write_report(run: Path, pictures: Mapping[str, np.ndarray]) -> Path:
         gallery(run, record["classes"], pictures),
         sections.data(record),
         sections.layers(record),
-        section("The recipe", tag("p", "Repeat it: <code>saccade train --recipe recipe.yaml</code>")),
+        section("The recipe", tag("p", f"Repeat it: <code>saccade train --recipe {text(run / 'recipe.yaml')}</code>")),
         details("recipe.yaml", tag("pre", text(recipe))),
         sections.machine(record),
         tag("footer", f"Saccade {text(record['versions']['saccade'])}, run {text(record['run'])}"),

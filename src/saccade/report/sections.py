@@ -34,9 +34,11 @@ def verdict(record: Record) -> str:
     unseen = "unseen images" if part == "test" else "validation images"
     head = tag("h1", f"{percent(s['value'])} of {count(s['n'])} {unseen} named correctly")
     words = (
-        f"The true figure lies between {tag('b', percent(s['low']))} and {tag('b', percent(s['high']))} (95 % interval). "
+        f"95 % interval: {tag('b', percent(s['low']))} to {tag('b', percent(s['high']))}. "
         "The test part was opened once, after all choices had been made."
     )
+    if absent := [row["class"] for row in record["per_class"] if not row["n"]]:
+        words += f" It has no image of {text(', '.join(absent))}."
     if part == "validation":
         words = (
             f"95 % interval {percent(s['low'])} to {percent(s['high'])}. There is no test part: the checkpoint was chosen "
@@ -154,7 +156,7 @@ def data(record: Record) -> str:
     for finding in images["findings"]:
         listed = tag("ul", "".join(tag("li", text(file)) for file in finding["files"]))
         words = tag("b", text(finding["kind"])) + ": " + text(finding["text"])
-        parts.append(tag("p", words) + (details(f"{len(finding['files'])} files", listed) if finding["files"] else ""))
+        parts.append(tag("p", words) + (details(files_of(len(finding["files"])), listed) if finding["files"] else ""))
     left = images["left_out"]
     if left:
         listed = table(("file", "reason"), [[text(x["file"]), text(x["reason"])] for x in left], numbers=9)
@@ -164,6 +166,10 @@ def data(record: Record) -> str:
     else:
         parts.append(tag("p", "Nothing was left out."))
     return section("The images", *parts)
+
+
+def files_of(number: int) -> str:
+    return "1 file" if number == 1 else f"{number:,} files"
 
 
 def layers(record: Record) -> str:

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from saccade.data.cache import cache_folder
-from saccade.errors import InputError
+from saccade.errors import InputError, suggestion
+from saccade.training.steps import Objective
 
 MEASURED_STEPS = 5
 CLEARLY = 1.1
@@ -63,7 +64,8 @@ def device_of(wish: str | None) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if wish not in there and not (wish == "cuda" and len(there) > 1):
-        raise InputError(f'plan.device: there is no "{wish}" on this machine, only {", ".join(there)}')
+        near = suggestion(wish, there) or (" (a GPU is called cuda)" if wish == "gpu" else "")
+        raise InputError(f'plan.device: there is no "{wish}" on this machine, only {", ".join(there)}{near}')
     return wish
 
 
@@ -79,9 +81,10 @@ def candidates(wishes: Wishes) -> list[Plan]:
     return [Plan(device, p, layout, bool(wishes.compiled)) for p in precisions for layout in layouts]
 
 
-def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wishes: Wishes) -> Plan:
+def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wishes: Wishes, objective: Objective) -> Plan:
     """The fastest plan for training steps of this network on images of this shape (B, C, H, W).
 
+    `objective` is the loss, of what the network gives and of labels (B,), all of the first class here.
     Measured once; the choice is kept in the cache folder for this network, shape, machine and version of torch.
     """
     plans = candidates(wishes)
@@ -92,7 +95,7 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     kept = cache_folder() / "plans" / f"{_key(network, shape, plans)}.json"
     if (plan := _kept(kept)) is not None:
         return plan
-    rates = [(plan, images_per_second(plan, network, shape)) for plan in plans]
+    rates = [(plan, images_per_second(plan, network, shape, objective)) for plan in plans]
     best = fastest(rates)
     if not best[1]:
         return plans[0]  # none ran, perhaps for want of memory, which training answers better
@@ -107,19 +110,21 @@ def fastest(rates: list[tuple[Plan, float]]) -> tuple[Plan, float]:
     return best if best[1] > CLEARLY * rates[0][1] else rates[0]
 
 
-def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int]) -> float:
+def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     """The median rate of forward and backward after one to warm up; 0 where this plan does not run at all."""
     network = network.to(plan.device).to(memory_format=plan.memory_format).train()
     called = torch.compile(network) if plan.compiled else network
     images = torch.zeros(shape, device=plan.device).to(memory_format=plan.memory_format)
+    labels = torch.zeros(len(images), dtype=torch.long, device=plan.device)
     seconds: list[float] = []
     while len(seconds) <= MEASURED_STEPS and (len(seconds) < 2 or sum(seconds[1:]) < ENOUGH_SECONDS):
         start = time.perf_counter()
         try:
             with plan.autocast():
                 scores = called(images)
-            scores.float().logsumexp(1).mean().backward()
-            scores.detach().sum().item()  # waits for the device
+            loss = objective(scores, labels)
+            loss.backward()
+            loss.item()  # waits for the device
         except RuntimeError:
             return 0.0
         network.zero_grad(set_to_none=True)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 Batch = tuple[Tensor, Tensor]
-Objective = Callable[[Tensor, Tensor], Tensor]
+Objective = Callable[[Any, Tensor], Tensor]  # of what the network gives, and labels
 
 
 LEAST = 2  # images at a time

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saccade.errors import InputError
 from saccade.zoo.network import ConvNet
 
 # Table I: the maps of S2 that each of the 16 maps of C3 reads.
@@ -93,11 +94,14 @@ def start_as_published(network: nn.Module) -> None:
                 nn.init.uniform_(kernel, -bound, bound)
 
 
-def lenet5_1998(classes: int, channels: int = 1, output: str = "radial") -> ConvNet:
+def lenet5_1998(classes: int, channels: int = 1, *, output: str = "radial") -> ConvNet:
     """As published: 32x32 images, 60,000 trainable parameters and 340,908 connections for one channel, ten classes.
 
-    `output` is "radial" (the paper's) or "linear" (850 parameters more). (B, channels, 32, 32) to (B, classes).
+    `output` is "radial" (the paper's) or "linear", a dense layer in place of the codes, as it is mostly taught: 60,850.
+    (B, channels, 32, 32) to (B, classes).
     """
+    if output not in ("radial", "linear"):
+        raise InputError(f'lenet5_1998: output is radial or linear, not "{output}"')
     stem = nn.Sequential(nn.Conv2d(channels, 6, 5), ScaledTanh())
     stages = [
         nn.Sequential(Subsampling(6), ScaledTanh(), TableConv2d(TABLE, 6), ScaledTanh()),
@@ -107,11 +111,6 @@ def lenet5_1998(classes: int, channels: int = 1, output: str = "radial") -> Conv
     network = ConvNet(stem, stages, nn.Sequential(nn.Flatten(), nn.Linear(120, 84), ScaledTanh(), last))
     start_as_published(network)
     return network
-
-
-def lenet5_1998_linear(classes: int, channels: int = 1) -> ConvNet:
-    """The same with a dense layer in place of the codes, as it is mostly taught: 60,850 parameters."""
-    return lenet5_1998(classes, channels, "linear")
 
 
 def lenet5(classes: int, channels: int = 1) -> ConvNet:

@@ -1,0 +1,129 @@
+"""The memory of a training step, told before it is run."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saccade.errors import InputError, suggestion
+from saccade.inspection.trace import Op, Recorder
+
+# Tensors of state that an optimizer keeps for each weight
+STATE = {"sgd": 0, "momentum": 1, "adagrad": 1, "adadelta": 2, "rmsprop": 1, "adam": 2}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+FULL = 4  # bytes of a weight, its gradient and its state, whatever the precision of the arithmetic
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes at the fullest moment of a training step.
+
+    `activations` is what autograd keeps of the forward pass, `passing` the gradients of activations under way at the
+    fullest moment, `casts` the copies of weights in 16 bits. `training_bytes` is the sum; what the kernels of a device
+    borrow for themselves comes on top.
+    """
+
+    weights: int
+    gradients: int
+    state: int
+    casts: int
+    activations: int
+    passing: int
+    by_path: dict[str, int]  # of the activations
+
+    @property
+    def training_bytes(self) -> int:
+        return self.weights + self.gradients + self.state + self.casts + self.activations + self.passing
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"training_bytes": self.training_bytes, **asdict(self)}
+
+
+def training_memory(
+    network: nn.Module, shape: tuple[int, ...], precision: str = "fp32", optimizer: str = "momentum"
+) -> Memory:
+    """For a batch of images (B, C, H, W), by one forward pass on the meta device with autograd on.
+
+    What autograd keeps is not computed from a list of layers but asked of autograd itself: its hooks hand over every
+    tensor as it is saved, and each storage is counted once. In "bf16" weights stay in 32 bits and are cast, as by
+    autocast.
+    """
+    for word, known in ((precision, PRECISIONS), (optimizer, STATE)):
+        if word not in known:
+            raise InputError(f'"{word}" is none of {", ".join(known)}{suggestion(word, known)}')
+    model = copy.deepcopy(network).to("meta").to(PRECISIONS[precision]).train()
+    images = torch.empty(shape, device="meta", dtype=PRECISIONS[precision])
+    recorder = Recorder(model, images)
+    keeper = Keeper(model, recorder)
+    with torch.autograd.graph.saved_tensors_hooks(keeper.keep, lambda kept: kept), recorder:
+        recorder.run(images)
+    parameters = list(model.parameters())
+    weights = FULL * sum(t.numel() for t in (*parameters, *model.buffers()))
+    trained = FULL * sum(p.numel() for p in parameters if p.requires_grad)
+    casts = 0 if precision == "fp32" else 2 * sum(p.numel() for p in parameters if p.dim() > 1)
+    activations = sum(keeper.saved)
+    fullest = fullest_moment(recorder.ops, keeper.saved)
+    return Memory(
+        weights,
+        trained,
+        STATE[optimizer] * trained,
+        casts,
+        activations,
+        max(0, fullest - activations - trained),
+        keeper.by_path,
+    )
+
+
+class Keeper:
+    """Counts what autograd saves: each storage once, at the call that first saves it; parameters not at all."""
+
+    def __init__(self, model: nn.Module, recorder: Recorder):
+        self.recorder = recorder
+        self.known = {storage(t) for t in (*model.parameters(), *model.buffers())}
+        self.alive: list[Tensor] = []
+        self.saved: list[int] = []  # bytes by call
+        self.by_path: dict[str, int] = {}
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        place = len(self.recorder.ops)
+        self.saved += [0] * (place + 1 - len(self.saved))
+        if storage(tensor) not in self.known:
+            self.known.add(storage(tensor))
+            self.alive.append(tensor)
+            size = tensor.untyped_storage().nbytes()
+            self.saved[place] += size
+            path = self.recorder.path[-1]
+            self.by_path[path] = self.by_path.get(path, 0) + size
+        return tensor
+
+
+def storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def fullest_moment(ops: Sequence[Op], saved: Sequence[int]) -> int:
+    """The most bytes of saved activations, gradients of weights and gradients on their way, over the backward pass.
+
+    It goes from the last call to the first; what a call had saved is free behind it, the gradients of its weights stay.
+    """
+    saved = [*saved, *[0] * (len(ops) - len(saved))]
+    live, gradients, fullest = sum(saved), 0, 0
+    for op, kept in zip(reversed(ops), reversed(saved[: len(ops)]), strict=True):
+        gradients += FULL * op.parameters
+        read = sum(ops[i].bytes for i in op.inputs if i >= 0)
+        fullest = max(fullest, live + gradients + op.bytes + read)
+        live -= kept
+    return fullest
+
+
+def largest_batch(network: nn.Module, image: tuple[int, int, int], budget: int, precision: str, optimizer: str) -> int:
+    """The most images at once for which a training step stays within `budget` bytes; 0 where not even two do.
+
+    The bytes are a line over the batch, so that two points tell all.
+    """
+    two, four = (training_memory(network, (n, *image), precision, optimizer).training_bytes for n in (2, 4))
+    each = (four - two) / 2
+    return max(0, int((budget - two) / each) + 2) if budget >= two else 0

@@ -1,0 +1,45 @@
+"""The smallest images that a network takes."""
+
+import copy
+
+import torch
+from torch import nn
+
+from saccade.errors import InputError
+from saccade.inspection.trace import recorded
+
+LARGEST = 1024
+
+
+def smallest_side(network: nn.Module, channels: int) -> int | None:
+    """The side in pixels of the smallest square images that pass in training and in evaluation; None above 1024.
+
+    Tried on the meta device, by doubling and then by halving the distance: what a network takes is taken from some side
+    on, or, where its dense layers fix the size of the last map, within some range.
+    """
+    model = copy.deepcopy(network).to("meta")
+
+    def passes(side: int) -> bool:
+        try:
+            check(model, (channels, side, side))
+        except InputError:
+            return False
+        return True
+
+    high = 1
+    while not passes(high):
+        high *= 2
+        if high > LARGEST:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high
+
+
+def check(network: nn.Module, image: tuple[int, int, int]) -> None:
+    """InputError with the layer where images (C, H, W) do not pass, in training (two at once) or in evaluation."""
+    model = copy.deepcopy(network).to("meta")
+    for training in (False, True):
+        recorded(model.train(training), torch.empty(2, *image, device="meta"))

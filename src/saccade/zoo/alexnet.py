@@ -1,0 +1,91 @@
+"""AlexNet, in its two towers and in one (Krizhevsky, Sutskever, Hinton 2012; Krizhevsky 2014, arXiv:1404.5997)."""
+
+from torch import nn
+
+from saccade.layers import Branches
+from saccade.zoo.network import ConvNet
+
+SPREAD = 0.01  # section 5: weights start as N(0, 0.01), biases at 1 where ReLUs would else start dead
+
+
+def filters(cin: int, cout: int, kernel: int, *, stride: int = 1, bias: float = 0) -> nn.Sequential:
+    """A convolution and its ReLU; only the stride-4 one of the first layer is not padded."""
+    conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2 if stride == 1 else 0)
+    nn.init.normal_(conv.weight, 0, SPREAD)
+    nn.init.constant_(conv.bias, bias)  # type: ignore[arg-type]
+    return nn.Sequential(conv, nn.ReLU(inplace=True))
+
+
+def normalized(cin: int, cout: int, kernel: int, *, stride: int = 1, bias: float = 0) -> nn.Sequential:
+    """The same with local response normalization after it: k = 2, n = 5, alpha = 1e-4, beta = 0.75 (section 3.3).
+
+    torch divides alpha by n, the paper does not.
+    """
+    response = nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2)
+    return filters(cin, cout, kernel, stride=stride, bias=bias).append(response)
+
+
+def dense(cin: int, cout: int, *, bias: float = 0) -> nn.Linear:
+    layer = nn.Linear(cin, cout)
+    nn.init.normal_(layer.weight, 0, SPREAD)
+    nn.init.constant_(layer.bias, bias)
+    return layer
+
+
+def overlapping() -> nn.MaxPool2d:
+    """Section 3.4."""
+    return nn.MaxPool2d(3, 2)
+
+
+def alexnet(classes: int, channels: int = 3) -> ConvNet:
+    """As published: two towers that meet before the third and before the dense layers; 60,965,224 parameters.
+
+    (B, channels, 227, 227) to (B, classes). The paper says 224, from which its own 55x55 map does not follow; 227 does.
+    The response normalization sees the maps of its own tower. Conv1 and conv2 are the towers of the stem, conv3 to conv5
+    those of the one stage: each half of conv3 reads both towers, each half of conv4 and conv5 its own.
+    """
+    lower = [
+        nn.Sequential(normalized(channels, 48, 11, stride=4), overlapping(), normalized(48, 128, 5, bias=1)) for _ in "ab"
+    ]
+    upper = [nn.Sequential(filters(256, 192, 3), filters(192, 192, 3, bias=1), filters(192, 128, 3, bias=1)) for _ in "ab"]
+    head = nn.Sequential(
+        overlapping(),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        dense(256 * 6 * 6, 4096, bias=1),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
+        dense(4096, 4096, bias=1),
+        nn.ReLU(inplace=True),
+        dense(4096, classes),
+    )
+    return ConvNet(Branches(lower), [nn.Sequential(overlapping(), Branches(upper))], head)
+
+
+# arXiv:1404.5997, as torchvision has it: channels, kernel, stride, padding
+ONE_TOWER = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))
+
+
+def alexnet_one_tower(classes: int, channels: int = 3) -> ConvNet:
+    """One tower, no response normalization, torchvision's shapes: 61,100,840 parameters.
+
+    (B, channels, 63 or more, same) to (B, classes).
+    """
+    units, cin = [], channels
+    for cout, kernel, stride, padding in ONE_TOWER:
+        units.append(nn.Sequential(nn.Conv2d(cin, cout, kernel, stride, padding), nn.ReLU(inplace=True)))
+        cin = cout
+    head = nn.Sequential(
+        nn.MaxPool2d(3, 2),
+        nn.AdaptiveAvgPool2d(6),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(256 * 6 * 6, 4096),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
+        nn.Linear(4096, 4096),
+        nn.ReLU(inplace=True),
+        nn.Linear(4096, classes),
+    )
+    stages = [nn.Sequential(nn.MaxPool2d(3, 2), units[1]), nn.Sequential(nn.MaxPool2d(3, 2), *units[2:])]
+    return ConvNet(units[0], stages, head)
