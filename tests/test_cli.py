@@ -167,6 +167,7 @@ def test_outputs_go_where_they_are_sent_and_never_over_another_kind_of_file(
     words = [sys.executable, "-m", "saccade", "predict", str(run), str(photo), "--csv", "/dev/stdout", "--json"]
     piped = subprocess.run(words, capture_output=True, text=True, check=True)
     assert "file,class,probability" in piped.stdout
+    capsys.readouterr()
     assert "this is a file; name the run folder" in refused(["evaluate", str(run / "model.safetensors")], capsys)
 
 

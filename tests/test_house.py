@@ -31,6 +31,9 @@ def imports(file: Path) -> set[str]:
         for name in filter(None, names):
             parts = name.split(".")
             if parts[0] == "saccade":
+                assert parts[1:] in ([], ["__version__"]) or parts[1] in FLOORS, (
+                    f"{file}: {name} goes through the front door"
+                )
                 found.add(parts[1] if len(parts) > 1 and parts[1] in FLOORS else "__init__")
     return found
 

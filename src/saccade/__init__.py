@@ -12,7 +12,7 @@ from typing import Any
 from saccade.errors import InputError
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "doctor", "evaluate", "export", "networks", "predict", "resume", "train"]
+__all__ = ["InputError", "doctor", "evaluate", "export", "inspect", "networks", "predict", "resume", "train"]
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
@@ -20,12 +20,13 @@ def __getattr__(name: str) -> Callable[..., Any]:
     if name not in __all__:
         raise AttributeError(f"saccade has no {name!r}")
     from functools import wraps
+    from inspect import isgeneratorfunction
 
     from saccade import commands
     from saccade.display import show
 
     command = getattr(commands, name)
-    if name == "networks":
+    if not isgeneratorfunction(command):
         return command
 
     @wraps(command)

@@ -21,6 +21,7 @@ SUMMARIES = {
     "predict": "name the class of images",
     "export": "write the trained network as ONNX, verified",
     "doctor": "open every image of a data set and tell what is wrong",
+    "inspect": "every layer of a network: size, parameters, multiply-accumulates, receptive field, memory",
     "networks": "list the networks that exist",
 }
 
@@ -229,12 +230,13 @@ def export(parser: Parser, words: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
     parser.add_argument("--to", default="onnx", metavar="FORMAT", help="onnx")
     parser.add_argument("--out", metavar="FILE", help="where to write (default: into the run folder)")
+    parser.add_argument("--data", metavar="DATA", help="labelled images to verify it on (default: the run's own)")
     options = parser.parse(words)
 
     from saccade import commands
 
     return answer(
-        show(commands.export(options.run, options.to, options.out)),
+        show(commands.export(options.run, options.to, options.out, options.data)),
         options.json,
         lambda r: f"{r['file']}: largest difference of a score {r['largest_difference']:.2g} on {r['images']} images",
     )
@@ -262,6 +264,31 @@ def diagnosis(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def inspect(parser: Parser, words: list[str]) -> int:
+    parser.add_argument(
+        "network", nargs="+", metavar="NETWORK", help="a name, a run folder, or module:callable; or several"
+    )
+    parser.add_argument("--input", metavar="CxHxW", help="the images, such as 3x224x224 (default: those of the network)")
+    parser.add_argument("--classes", type=int, metavar="N", help="default 1000, or 10 for networks of up to 64 px")
+    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images of the training step (default 64)")
+    parser.add_argument("--precision", default="fp32", metavar="P", help="fp32 or bf16")
+    parser.add_argument("--optimizer", default="momentum", metavar="O", help="sgd, momentum, adagrad, rmsprop, adam, ...")
+    parser.add_argument("--fit", metavar="MEMORY", help="tell the largest batch for this memory, such as 8GiB")
+    parser.add_argument("--depth", type=int, metavar="N", help="one line for each module of this depth")
+    parser.add_argument("--every", action="store_true", help="a line for every call, activations and sums too")
+    options = vars(parser.parse(words))
+    names, as_json = options.pop("network"), options.pop("json")
+    depth, every = options.pop("depth"), options.pop("every")
+
+    from saccade import commands
+    from saccade.inspection.text import inspection, side_by_side
+
+    records = [commands.inspect(name, **options) for name in names]
+    if len(records) > 1:
+        return answer({"networks": records}, as_json, lambda result: side_by_side(result["networks"]))
+    return answer(records[0], as_json, lambda record: inspection(record, depth, every))
+
+
 def networks(parser: Parser, words: list[str]) -> int:
     options = parser.parse(words)
 
@@ -286,6 +313,7 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "predict": predict,
     "export": export,
     "doctor": doctor,
+    "inspect": inspect,
     "networks": networks,
 }
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,20 +49,19 @@ def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | 
     wanted = recipe_of(data, recipe, **fields)
     in_memory = None if data is None or isinstance(data, str | Path) else data
     record = yield from work(wanted, Path(out) if out is not None else None, in_memory)
-    return (yield from _report(record))
+    return (yield from _report(Path(record["run"]), record))
 
 
 def resume(run: str | Path, data: Any = None) -> Work[Record]:
     """Go on with an interrupted run; `data` again when it was in memory."""
     from saccade.experiment.run import resume as work
 
-    return (yield from _report((yield from work(Path(run), data))))
+    return (yield from _report(Path(run), (yield from work(Path(run), data))))
 
 
-def _report(record: Record) -> Work[Record]:
+def _report(run: Path, record: Record) -> Work[Record]:
     from saccade.report import pictured, write_report
 
-    run = Path(record["run"])
     ids = pictured(run)
     file = write_report(run, _pictures(record, ids))
     yield Note(f"report: {file}")
@@ -129,8 +129,11 @@ def predictions_csv(predictions: "Predictions") -> str:
     return text.getvalue()
 
 
-def export(run: str | Path, to: str = "onnx", out: str | Path | None = None) -> Work[Record]:
-    """Write the trained network as ONNX into the run folder (or `out`), compared with onnxruntime on real images."""
+def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, data: Any = None) -> Work[Record]:
+    """Write the trained network as ONNX into the run folder (or `out`), compared with onnxruntime on real images.
+
+    The images are the run's own, or those of `data` where these are no longer there.
+    """
     from saccade.experiment import model
     from saccade.experiment.export import export_onnx
 
@@ -140,21 +143,26 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None) -> 
     check_output(file, ".onnx")
     record = folder.read_record(Path(run))
     loaded = model.load(Path(run))
-    pixels = yield from _stored_pixels(Path(run), record, loaded.preprocess)
+    pixels = yield from _stored_pixels(Path(run), record, loaded.preprocess, data)
     yield Note("exporting")
     difference = export_onnx(loaded, file, pixels[-VERIFIED:])
     return {"file": str(file), "largest_difference": difference, "images": min(VERIFIED, len(pixels))}
 
 
-def _stored_pixels(run: Path, record: Record, preprocess: "Preprocess") -> "Work[np.ndarray]":
+def _stored_pixels(run: Path, record: Record, preprocess: "Preprocess", data: Any) -> "Work[np.ndarray]":
     """The images of the run: from the cache, or decoded again where they are no longer there."""
     from saccade.data.sources import open_source
     from saccade.data.store import build, open_stored
 
-    store = open_stored(record["images"]["fingerprint"])
+    store = open_stored(record["images"]["fingerprint"]) if data is None else None
     if store is None:
         recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
-        listing = open_source(recipe.data, recipe.split.group)
+        try:
+            listing = open_source(recipe.data if data is None else data)
+        except InputError as error:
+            raise InputError(
+                f"{error}; the export is verified on real images: name some labelled ones with --data"
+            ) from error
         store = yield from build(listing, preprocess.stored, preprocess.channels)
     return store.pixels
 
@@ -172,6 +180,51 @@ def doctor(data: Any, size: int | None = None, group: str | None = None) -> Work
     name = str(data) if isinstance(data, str | Path) else "arrays"
     recipe = complete(make_recipe({"data": name, "images": {"size": size}}), listing)
     return (yield from diagnose(listing, stored_side(recipe)))
+
+
+def inspect(
+    network: Any,
+    input: str | Sequence[int] | None = None,
+    classes: int | None = None,
+    fit: str | int | None = None,
+    **step: Any,
+) -> Record:
+    """Layers, counts, receptive fields and the memory of a training step; nothing is computed or trained.
+
+    `network`: a name, a run folder, "module:callable", or an nn.Module. `input`: "3x224x224" or (3, 224, 224). `step`:
+    batch, precision, optimizer. `fit`: a memory, "8GiB" or bytes, to be answered with the largest batch.
+    """
+    from saccade.experiment.subject import subject
+    from saccade.inspection.summary import Step, fitting, summary
+
+    found = subject(network, classes, image_of(input))
+    wanted = Step(**step)
+    record = {"network": found.name, **summary(found.network, found.image, wanted)}
+    if fit is not None:
+        record["largest_batch"] = fitting(found.network, found.image, bytes_of(fit), wanted)
+    return record
+
+
+def image_of(word: str | Sequence[int] | None) -> tuple[int, int, int] | None:
+    """(C, H, W) of "3x224x224"."""
+    if word is None:
+        return None
+    try:
+        sides = [int(each) for each in (word.lower().split("x") if isinstance(word, str) else word)]
+    except ValueError:
+        sides = []
+    if len(sides) != 3 or min(sides) < 1:
+        raise InputError(f'input: channels, height and width such as 3x224x224, not "{word}"')
+    return sides[0], sides[1], sides[2]
+
+
+def bytes_of(word: str | int) -> int:
+    """Of "8GiB", "500MB" or a number."""
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+    met = re.fullmatch(r"([\d.]+)\s*([A-Z]*)", str(word).strip().upper())
+    if met is None or met[2] not in units:
+        raise InputError(f'fit: an amount of memory such as 8GiB or 500MB, not "{word}"')
+    return int(float(met[1]) * units[met[2]])
 
 
 def networks() -> list[Record]:

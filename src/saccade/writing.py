@@ -22,7 +22,7 @@ def replacing(file: Path, advice: str = "") -> Iterator[Path]:
             yield file
             return
         yield part
-        with part.open("rb") as written:
+        with part.open("r+b") as written:
             os.fsync(written.fileno())
         part.chmod(0o666 & ~creation_mask())  # some writers make their files for their owner alone
         part.replace(target)

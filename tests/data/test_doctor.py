@@ -160,3 +160,17 @@ def test_a_class_whose_images_are_all_broken_is_said() -> None:
     assert [each.text for each in small_classes(np.array([0, 0]), ("a", "b"))] == [
         "no usable image: b; nothing can be learned of it"
     ]
+
+
+def test_a_series_of_one_scene_is_said_and_can_still_be_divided(tmp_path: Path) -> None:
+    """A fixed camera: every image is a near duplicate of every other, and none a copy."""
+    generator = np.random.default_rng(0)
+    scene = generator.integers(0, 255, (8, 8), np.uint8).repeat(16, 0).repeat(16, 1)
+    for i in range(40):
+        folder = tmp_path / "ab"[i % 2]
+        folder.mkdir(exist_ok=True)
+        noisy = np.clip(scene + generator.normal(0, 4, scene.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(folder / f"{i}.png")
+    store = finish(build(open_source(tmp_path), 128, None))
+    assert [finding.kind for finding in store.findings] == ["series"]
+    assert len(np.unique(store.clusters)) == 40

@@ -99,3 +99,13 @@ def test_images_without_a_group_are_no_group() -> None:
     units = units_of(np.arange(6), np.array(["a", "a", "", "", "", "b"]))
     assert len(set(units.tolist())) == 5
     assert units[0] == units[1]
+
+
+def test_no_unit_stands_on_both_sides_of_a_part_that_is_made_and_one_that_is_given() -> None:
+    labels = np.arange(120) % 2
+    parts = np.array(["train"] * 100 + ["validation"] * 20)
+    units = np.concatenate([np.arange(100), np.arange(20)])  # each validation image has a twin in train
+    for seed in range(5):
+        found, _ = split(labels, parts, units, Fractions(validation=0.15, test=0.2), seed)
+        assert (found == "test").any()
+        assert not set(units[found == "test"]) & set(units[found == "validation"])

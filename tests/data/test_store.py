@@ -17,6 +17,7 @@ from PIL import Image
 
 from saccade import InputError
 from saccade.data.decode import decode
+from saccade.data.images import Files
 from saccade.data.listing import LeftOut, Listing, Picture, Unusable
 from saccade.data.resize import fit
 from saccade.data.sources import open_source
@@ -232,14 +233,12 @@ def test_progress_goes_up_to_the_total(own_cache: Path) -> None:
     assert done == [100, 200, 300]
 
 
-def test_pixels_are_mapped_and_writing_does_not_reach_the_file(own_cache: Path) -> None:
+def test_pixels_are_mapped_and_cannot_be_written_to(own_cache: Path) -> None:
     store = finish(build(listed(Digits()), 8, None))
     assert isinstance(store.pixels, np.memmap)
-    assert store.pixels.mode == "c"
-    store.pixels[0] = 77
-    again = open_stored(store.fingerprint)
-    assert again is not None
-    assert not (again.pixels[0] == 77).all()
+    assert store.pixels.mode == "r"
+    with pytest.raises(ValueError, match="read-only"):
+        store.pixels[0] = 77
 
 
 def test_a_damaged_store_is_built_again(own_cache: Path) -> None:
@@ -324,3 +323,38 @@ def test_a_write_that_the_system_refuses_is_one_line(own_cache: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(stores().iterdir())
+
+
+def test_the_same_bytes_in_another_shape_are_other_images() -> None:
+    x = np.random.default_rng(0).integers(0, 255, (40, 32, 96), np.uint8)
+    y = np.arange(40) % 2
+    grey = finish(build(open_source((x, y)), 32, None))
+    colour = finish(build(open_source((x.reshape(40, 32, 32, 3), y)), 32, None))
+    assert (grey.pixels.shape, colour.pixels.shape) == ((40, 32, 32, 1), (40, 32, 32, 3))
+    assert (colour.pixels[0] == x[0].reshape(32, 32, 3)).all()
+
+
+def test_files_of_equal_names_sizes_and_times_elsewhere_are_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, grey in (("p1", 40), ("p2", 200)):
+        for klass in "ab":
+            folder = tmp_path / place / "photos" / klass
+            folder.mkdir(parents=True)
+            Image.new("L", (16, 16), grey).save(folder / "x.bmp")
+            os.utime(folder / "x.bmp", (0, 0))
+    means = []
+    for place in ("p1", "p2"):
+        monkeypatch.chdir(tmp_path / place)
+        means.append(finish(build(open_source("photos"), 16, None)).pixels.mean())
+    assert means[0] != means[1]
+
+
+def test_new_rights_of_a_file_are_seen(tmp_path: Path) -> None:
+    for klass in "ab":
+        (tmp_path / klass).mkdir()
+        Image.new("L", (16, 16), ord(klass)).save(tmp_path / klass / "x.png")
+    source = Files(tmp_path, ["a/x.png", "b/x.png"])
+    before = source.stamp()
+    (tmp_path / "a" / "x.png").chmod(0o600)
+    assert source.stamp() != before

@@ -12,10 +12,12 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 import saccade
 from saccade import InputError
 from saccade.cli import main
+from saccade.data.batches import Resident
 from saccade.data.store import open_stored
 from saccade.experiment import model
 from saccade.writing import creation_mask
@@ -214,7 +216,7 @@ def test_a_file_whose_name_is_no_utf8_goes_the_whole_way(data: Path, tmp_path: P
     words = ["train", str(tmp_path / "d"), *QUICK, "--epochs", "1", "--out", str(tmp_path / "run"), "--json"]
     assert main(words) == 0
     assert json.loads((tmp_path / "run" / "record.json").read_text())["images"]["used"] == 25
-    assert main(["evaluate", str(tmp_path / "run"), str(data / "clothing-small" / "test"), "--json"]) in (0, 2)
+    assert main(["evaluate", str(tmp_path / "run"), str(data / "clothing-small" / "validation"), "--json"]) == 2
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "d"), "--csv", str(tmp_path / "x.csv")]) == 0
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 26
 
@@ -250,3 +252,55 @@ def test_an_image_of_train_and_test_is_not_scored(data: Path, tmp_path: Path) ->
 
 def test_every_file_of_a_run_has_the_usual_rights(run: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in run.iterdir()} == {0o666 & ~creation_mask()}
+
+
+def test_the_pixels_of_the_test_part_are_read_after_training_and_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look at the store is watched: what it took, and when."""
+    taken: list[np.ndarray] = []
+    real = Resident.take
+
+    def watched(self: Resident, indices: np.ndarray) -> Any:
+        taken.append(np.asarray(indices))
+        return real(self, indices)
+
+    monkeypatch.setattr(Resident, "take", watched)
+    saccade.train(data / "clothing-small", out=tmp_path / "run", network="resnet20", images={"size": 32}, epochs=2)
+    with np.load(tmp_path / "run" / "split.npz") as split:
+        tests = [bool((split["parts"][indices] == "test").any()) for indices in taken]
+        read = np.concatenate([indices for indices, test in zip(taken, tests, strict=True) if test])
+        assert set(np.flatnonzero(split["parts"] == "test")) == set(read)
+        assert (split["parts"][read] == "test").all()
+    first = tests.index(True)
+    assert all(tests[first:])
+    assert len(tests) - first == -(-120 // 32)
+
+
+def test_a_finished_run_that_was_moved_gets_its_report_again(run: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved)
+    (moved / "report.html").unlink()
+    saccade.resume(moved)
+    assert (moved / "report.html").is_file()
+
+
+def test_a_class_without_usable_training_images_is_not_scored(data: Path, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for klass in ("hat", "pants", "dress"):
+            shutil.copytree(data / "clothing-small" / part / klass, tmp_path / "d" / part / klass)
+    for file in (tmp_path / "d" / "train" / "dress").iterdir():
+        file.write_bytes(file.read_bytes()[:300])
+    record = saccade.train(tmp_path / "d", out=tmp_path / "run", network="resnet20", images={"size": 32}, epochs=1)
+    assert record["scores"]["test"]["accuracy"]["n"] == 24
+
+
+def test_a_sequence_that_fails_at_one_image_goes_on_with_the_others(data: Path, tmp_path: Path) -> None:
+    """As torchvision's ImageFolder does at a truncated file."""
+    for klass in ("hat", "pants"):
+        shutil.copytree(data / "clothing-small" / "test" / klass, tmp_path / klass)
+    victim = next((tmp_path / "hat").iterdir())
+    victim.write_bytes(victim.read_bytes()[:400])
+    found = saccade.doctor(ImageFolder(str(tmp_path)))
+    assert found["used"] == 23
+    assert found["left_out"][0]["reason"].startswith("its sequence fails (")

@@ -68,6 +68,7 @@ def test_the_smallest_images_pass_and_below_them_the_layer_is_named(row: Row) ->
         with pytest.raises(InputError, match=r"(stem|stages|head|auxiliary)[\w.]* \(\w+\) fails for images of") as met:
             check(network, (channels, row.smallest - 1, row.smallest - 1))
         assert "\n" not in str(met.value)
+        assert f"the smallest side that passes is {row.smallest}" in str(met.value)
 
 
 @peers

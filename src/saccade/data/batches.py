@@ -1,5 +1,6 @@
 """Batches as index tensors into the resident images."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,7 +26,9 @@ class Resident:
 
     def __init__(self, pixels: np.ndarray, labels: np.ndarray, device: torch.device):
         self.device = device
-        self.pixels = torch.from_numpy(pixels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, that a mapped file cannot be written to: nothing here writes
+            self.pixels = torch.from_numpy(pixels)
         self.labels = torch.from_numpy(labels)
         if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
             self.pixels, self.labels = self.pixels.to(device), self.labels.to(device)

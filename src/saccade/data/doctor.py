@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXACT = "exact duplicates"
 MOST_COMPARED = 30_000  # near duplicates are searched pair by pair
 NEAR = 3.0  # root mean square difference of two thumbnails, in grey levels of 255
+SERIES = 10  # images alike, above which they are no copies of one
 FLAT = 8.0  # thumbnails with less contrast (standard deviation) all look alike
 THUMB = 16
 BLOCK = 512  # rows compared at a time: 60 MB of distances for the most images compared
@@ -89,6 +90,16 @@ def clusters_of(count: int, pairs: np.ndarray) -> np.ndarray:
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
+def without_series(pairs: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs (P, 2) that are copies, and those of series: more images alike than copies would be.
+
+    Frames of a film or of a fixed camera are all alike; were they kept together, nothing could be held back.
+    """
+    clusters = clusters_of(count, pairs)
+    large = np.bincount(clusters)[clusters[pairs[:, 0]]] > SERIES
+    return pairs[~large], pairs[large]
+
+
 @dataclass(frozen=True)
 class Examined:
     """For each image the digest of its pixels and the number of its cluster of duplicates (N,), and what was found."""
@@ -109,6 +120,11 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> Examined:
     if listing.photos and len(pixels) <= MOST_COMPARED:
         near = near_pairs(np.stack([thumbnail(image) for image in pixels]), parts)
         near = near[same[near[:, 0]] != same[near[:, 1]]]
+        near, series = without_series(near, len(pixels))
+        if len(series):
+            such = f"such as {names[series[0, 0]]} and {names[series[0, 1]]}"
+            text = f"{len(np.unique(series)):,} images look much alike, {such}: taken for different images all the same"
+            findings.append(Finding("series", f"{text}; a CSV with a group column keeps together what belongs together"))
     elif listing.photos:
         text = f"{len(pixels):,} images are too many (limit {MOST_COMPARED:,}); exact duplicates were searched"
         findings.append(Finding("near duplicates not searched", text))

@@ -24,12 +24,18 @@ def hashed(*parts: bytes) -> bytes:
     return state.digest()
 
 
+def described(pixels: np.ndarray) -> tuple[bytes, bytes]:
+    """Shape and content: the same bytes in another shape are another image."""
+    return str(pixels.shape).encode(), np.ascontiguousarray(pixels).tobytes()
+
+
 def stamp_of(paths: Sequence[Path]) -> str:
-    """Changes with names, sizes and times of the files."""
+    """Changes with places, sizes and times of the files; the time of change, too, which sees new rights."""
     state = blake2b(digest_size=16)
     for path in paths:
         about = path.stat()
-        state.update(f"{path}|{about.st_size}|{about.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        words = f"{path.absolute()}|{about.st_size}|{about.st_mtime_ns}|{about.st_ctime_ns}\n"
+        state.update(words.encode(errors="surrogateescape"))
     return state.hexdigest()
 
 
@@ -123,10 +129,10 @@ class Array:
         return Picture(self.pixels()[index])
 
     def stamp(self) -> str:
-        return stamp_of(self.files) if self.files else hashed(np.ascontiguousarray(self.pixels()).tobytes()).hex()
+        return stamp_of(self.files) if self.files else hashed(*described(self.pixels())).hex()
 
     def digest(self, index: int) -> bytes:
-        return hashed(self.pixels()[index].tobytes())
+        return hashed(*described(self.pixels()[index]))
 
     def usual_side(self) -> int | None:
         side = min(self.pixels().shape[1:3])
@@ -146,7 +152,10 @@ class Pairs:
         return len(self.pairs)
 
     def read(self, index: int) -> Picture:
-        image = self.pairs[index][0]
+        try:
+            image = self.pairs[index][0]
+        except Exception as error:  # whatever stands behind the sequence may fail in its own way
+            raise Unusable(f"its sequence fails ({str(error).strip() or type(error).__name__})") from None
         if isinstance(image, str | Path):
             try:
                 return decode(Path(image).read_bytes())
@@ -156,10 +165,9 @@ class Pairs:
 
     def digest(self, index: int) -> bytes:
         try:
-            pixels = self.read(index).pixels
+            return hashed(*described(self.read(index).pixels))
         except Unusable as reason:
             return hashed(str(reason).encode())
-        return hashed(str(pixels.shape).encode(), pixels.tobytes())
 
     def stamp(self) -> str:
         return self.known or hashed(*(self.digest(i) for i in range(len(self)))).hex()

@@ -43,7 +43,8 @@ def split(
     said = []
     for part, share in (("test", fractions.test), ("validation", fractions.validation)):
         if share and not (result == part).any():
-            chosen = stratified(labels, np.flatnonzero(result == "train"), units, share, derive(seed, "split", len(part)))
+            free = (result == "train") & ~np.isin(units, units[result != "train"])  # others have a twin in another part
+            chosen = stratified(labels, np.flatnonzero(free), units, share, derive(seed, "split", len(part)))
             result[chosen] = part
             if len(chosen):
                 said.append(f"{len(chosen):,} for {part}")

@@ -27,6 +27,7 @@ from saccade.data.resize import fit
 from saccade.errors import InputError
 from saccade.events import Progress, Work
 
+PASSING = ("cannot be read", "too large for the memory")  # reasons that may be gone the next time
 VERSION = 5  # of the pixels that decoding and resizing give, and of the files
 LOOK_AHEAD = 64  # decoded images that may wait to be written
 PROGRESS = 100
@@ -82,8 +83,9 @@ def build(listing: Listing, side: int, channels: int | None) -> Work[Store]:
             store = open_stored(fingerprint)
     if store is None:
         raise refusal("what was written there cannot be read again")
-    with suppress(OSError):  # the images are there; only the next start will be slower
-        remember(pointer, fingerprint)
+    if not any(each.reason.startswith(PASSING) for each in store.left_out):
+        with suppress(OSError):  # the images are there; only the next start will be slower
+            remember(pointer, fingerprint)
     return described(store, listing)
 
 
@@ -330,8 +332,8 @@ def open_stored(fingerprint: str, warm: bool = False) -> Store | None:
             name="",
             source="",
             classes=tuple(about["classes"]),
-            # copy-on-write: torch wants writable memory, and nothing ever writes
-            pixels=np.load(folder / "pixels.npy", mmap_mode="c"),
+            # read-only: a private copy-on-write map counts against the system's memory as if it were filled
+            pixels=np.load(folder / "pixels.npy", mmap_mode="r"),
             ids=columns["ids"],
             labels=columns["labels"],
             parts=columns["parts"],

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from saccade.data.preprocess import Preprocess
 from saccade.errors import InputError
 from saccade.experiment import folder
+from saccade.training.plan import device_of
 from saccade.writing import replacing
 from saccade.zoo import find
 
@@ -58,6 +59,9 @@ def load(run: Path) -> Model:
     preprocess = Preprocess.from_dict(about["preprocess"])
     network = find(about["network"]).build(len(about["classes"]), preprocess.channels)
     network.load_state_dict(state)
-    device = about["device"] if torch.device(about["device"]).type == "cpu" or torch.cuda.is_available() else "cpu"
+    try:
+        device = device_of(about["device"])
+    except InputError:  # trained on a device that this machine does not have
+        device = device_of(None)
     network = network.eval().to(device).to(memory_format=torch.channels_last)
     return Model(network, about["network"], tuple(about["classes"]), preprocess, device)

@@ -35,10 +35,11 @@ def in_batches(
     network: nn.Module, preprocess: Preprocess, resident: Resident, indices: np.ndarray, size: int
 ) -> np.ndarray:
     network.eval()
-    rows = [
-        classify.probabilities(network(preprocess(pixels)))[:count].cpu()
-        for pixels, _, count in evaluation_batches(resident, indices, size)
-    ]
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # a GPU's convolutions would round to 10 bits
+        rows = [
+            classify.probabilities(network(preprocess(pixels)))[:count].cpu()
+            for pixels, _, count in evaluation_batches(resident, indices, size)
+        ]
     return torch.cat(rows).numpy()
 
 

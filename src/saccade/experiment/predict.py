@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -41,6 +42,8 @@ def predict(model: Model, paths: Sequence[Path]) -> Work[Predictions]:
     """Predict every image file named, and every image file in the folders named."""
     left_out: list[LeftOut] = []
     files = [file for path in paths for file in files_of(path, left_out)]
+    if not files:
+        raise InputError("there is no image to predict")
     return (yield from predicted(model, Paths(files), [str(file) for file in files], left_out))
 
 
@@ -119,7 +122,7 @@ def digests_seen(run: Path) -> np.ndarray:
     try:
         with np.load(run / folder.SPLIT) as split:
             return split["digests"][split["parts"] != "test"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise InputError(
             f"{run / folder.SPLIT}: cannot be read ({error}); it says which images the run has seen"
         ) from error

@@ -14,7 +14,7 @@ from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.fit import Fit, Position, new_network
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
 from saccade.experiment.setup import Prepared, prepare
-from saccade.inspection.smallest import check, smallest_side
+from saccade.inspection.smallest import check
 from saccade.tasks import classify
 from saccade.training import checkpoint
 from saccade.training.plan import MEASURED_STEPS, Plan, Wishes, choose, device_of
@@ -90,14 +90,11 @@ def new_folder(prepared: Prepared, out: Path | None) -> Path:
 def check_network(prepared: Prepared) -> None:
     """The network must take images of this size; tried without any computing, before a run folder is made."""
     size, channels = prepared.preprocess.size, prepared.preprocess.channels
-    network = new_network(prepared)
     try:
-        check(network, (channels, size, size))
+        check(new_network(prepared), (channels, size, size))
     except InputError as error:
-        smallest = smallest_side(network, channels)
-        least = f", its smallest side is {smallest}" if smallest else ""
         raise InputError(
-            f"{prepared.recipe.network} does not take images of {channels}x{size}x{size}{least} ({error}); "
+            f"{prepared.recipe.network} does not take images of {channels}x{size}x{size} ({error}); "
             "choose another --images.size or --network"
         ) from error
 

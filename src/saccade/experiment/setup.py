@@ -59,6 +59,7 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     parts = once(shared, store.digests)
     train = np.flatnonzero(parts == "train")
     classes = np.unique(store.labels[train])
+    parts = np.where(np.isin(store.labels, classes), parts, "")  # of the others nothing can be learned
     if len(classes) < 2:
         there = f"; only {store.classes[classes[0]]} is left" if len(classes) else ""
         raise InputError(
@@ -66,7 +67,7 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
         )
     mean, std = statistics_of(store.pixels, train)
     preprocess = Preprocess(size, store.pixels.shape[1], mean, std, store.pixels.shape[3])
-    for text in (*remarks(store, parts), *doubles(shared, parts)):
+    for text in (*remarks(store, parts), *not_scored(store, shared, parts), *not_held_back(recipe, parts)):
         yield Note(text)
     if few := few_steps(recipe, len(train)):
         yield Note(few)
@@ -111,12 +112,23 @@ def stored_side(recipe: Recipe) -> int:
     return round(size * 8 / 7) if recipe.augment.crop == "resized" else size
 
 
-def doubles(shared: np.ndarray, parts: np.ndarray) -> Iterable[str]:
-    """Images that are in an earlier part too, and are not scored for it."""
+def not_scored(store: Store, shared: np.ndarray, parts: np.ndarray) -> Iterable[str]:
+    """Images that are in an earlier part too, or of a class without a training image."""
+    untrained = ~np.isin(store.labels, store.labels[parts == "train"])
     for part in PARTS[1:]:
-        if count := int(((shared == part) & (parts == "")).sum()):
+        if count := int(((shared == part) & (parts == "") & ~untrained).sum()):
             images = "image is" if count == 1 else "images are"
             yield f"not scored: {count:,} {part} {images} in a part before it too, pixel for pixel"
+    if untrained.any():
+        names = ", ".join(store.classes[i] for i in np.unique(store.labels[untrained]))
+        yield f"not scored: {int(untrained.sum()):,} images of {names}, of which no training image can be used"
+
+
+def not_held_back(recipe: Recipe, parts: np.ndarray) -> Iterable[str]:
+    """A part that was asked for and could not be made."""
+    for part in ("validation", "test"):
+        if getattr(recipe.split, part) and not (parts == part).any():
+            yield f"NOTHING IS HELD BACK for {part}: too few images, or all of a class are duplicates or of one group"
 
 
 def few_steps(recipe: Recipe, images: int) -> str:

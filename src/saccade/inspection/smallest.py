@@ -6,9 +6,24 @@ import torch
 from torch import nn
 
 from saccade.errors import InputError
-from saccade.inspection.trace import recorded
+from saccade.inspection.trace import needs_values, recorded
 
 LARGEST = 1024
+
+
+def check(network: nn.Module, image: tuple[int, int, int]) -> None:
+    """InputError with the layer where images (C, H, W) do not pass, in training or evaluation, and the smallest that do.
+
+    A network that must see values cannot be tried without computing, and is not.
+    """
+    model = copy.deepcopy(network).to("meta")
+    try:
+        both(model, image)
+    except InputError as error:
+        if needs_values(error):
+            return
+        side = smallest_side(model, image[0])
+        raise InputError(f"{error}{f'; the smallest side that passes is {side}' if side else ''}") from error
 
 
 def smallest_side(network: nn.Module, channels: int) -> int | None:
@@ -21,7 +36,7 @@ def smallest_side(network: nn.Module, channels: int) -> int | None:
 
     def passes(side: int) -> bool:
         try:
-            check(model, (channels, side, side))
+            both(model, (channels, side, side))
         except InputError:
             return False
         return True
@@ -38,8 +53,7 @@ def smallest_side(network: nn.Module, channels: int) -> int | None:
     return high
 
 
-def check(network: nn.Module, image: tuple[int, int, int]) -> None:
-    """InputError with the layer where images (C, H, W) do not pass, in training (two at once) or in evaluation."""
-    model = copy.deepcopy(network).to("meta")
+def both(model: nn.Module, image: tuple[int, int, int]) -> None:
+    """A pass in evaluation and one in training, of two images on the meta device."""
     for training in (False, True):
         recorded(model.train(training), torch.empty(2, *image, device="meta"))

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def layer_table(network: nn.Module, image: tuple[int, int, int]) -> list[Row]:
-    """One row for each call of a forward pass over one image (C, H, W), and one for each module that it leaves out.
+    """One row for each call of a forward pass over one image (C, H, W), and one for each module that it passes by.
 
     path, kind, output, parameters and biases of them, macs, bytes of the output in the network's precision, kernel,
     stride, padding, dilation and groups where it has them, and in pixels of the image, height before width:
@@ -22,8 +22,7 @@ def layer_table(network: nn.Module, image: tuple[int, int, int]) -> list[Row]:
     """
     ops = trace(network, (1, *image))
     fields = zip(*(receptive_fields(ops, axis) for axis in AXES), strict=True)
-    rows = [row(op, field, image[1:]) for op, field in zip(ops, fields, strict=True)]
-    return rows + left_out(network, ops)
+    return [row(op, field, image[1:]) for op, field in zip(ops, fields, strict=True)]
 
 
 def row(op: Op, fields: tuple[Field, ...], sides: Sequence[int]) -> Row:
@@ -56,22 +55,3 @@ def window(op: Op) -> Row:
         value = words.get(name)
         found[name] = value if isinstance(value, str) else [along(default if value is None else value, a) for a in AXES]
     return found if pooling else {**found, "groups": words.get("groups", 1)}
-
-
-def left_out(network: nn.Module, ops: Sequence[Op]) -> list[Row]:
-    """Modules that hold parameters which no call of an evaluation reads, such as classifiers used in training alone."""
-    total = sum(p.numel() for p in network.parameters())
-    if total == sum(op.parameters for op in ops):
-        return []
-    called = {op.path for op in ops}
-    rows = []
-    for path, module in network.named_modules():
-        own = dict(module.named_parameters(recurse=False))
-        if own and path not in called:
-            biases = sum(p.numel() for name, p in own.items() if name == "bias")
-            count = sum(p.numel() for p in own.values())
-            rows.append(
-                {"path": path, "kind": "not used in evaluation", "output": [], "parameters": count, "biases": biases}
-            )
-    empty: Row = {"macs": 0, "bytes": 0, "receptive_field": [], "step": [], "offset": []}
-    return [each | empty for each in rows]

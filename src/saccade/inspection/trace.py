@@ -14,6 +14,7 @@ from saccade.errors import InputError
 from saccade.inspection.counts import CHEAP, FORMULAS
 
 Shape = tuple[int, ...]
+UNUSED = "not used in evaluation"
 
 # The arguments of the calls whose values are read, in torch's order
 ARGUMENTS = {
@@ -80,7 +81,7 @@ class Recorder(TorchFunctionMode):
         self.ops: list[Op] = []
         self.origin = {id(images): -1}  # which call made each tensor
         self.alive = [images]  # so that no id is used twice
-        self.unread = {id(p): name.rpartition(".")[2] == "bias" for name, p in model.named_parameters()}
+        self.unread = {id(p): (name, p.numel()) for name, p in model.named_parameters()}
         self.path = [""]
 
     def run(self, images: Tensor) -> Any:
@@ -90,7 +91,9 @@ class Recorder(TorchFunctionMode):
             hooks.append(module.register_forward_pre_hook(lambda m, args, name=name: self.path.append(name)))
             hooks.append(module.register_forward_hook(lambda m, args, out: self.path.pop() and None))
         try:
-            return self.model(images)
+            result = self.model(images)
+            self.ops += self.left_out()
+            return result
         except Exception as error:
             raise InputError(self.failure(error, images)) from error
         finally:
@@ -126,11 +129,22 @@ class Recorder(TorchFunctionMode):
 
     def read(self, tensors: list[Tensor]) -> tuple[int, int]:
         """How many parameters are read for the first time, and how many of them are biases."""
-        new = {id(t): t.numel() for t in tensors if id(t) in self.unread}
-        biases = sum(count for key, count in new.items() if self.unread[key])
-        for key in new:
-            del self.unread[key]
-        return sum(new.values()), biases
+        new = [self.unread.pop(id(t)) for t in tensors if id(t) in self.unread]
+        return sum(count for _, count in new), sum(count for name, count in new if is_bias(name))
+
+    def left_out(self) -> list[Op]:
+        """A line for each module with parameters that no call has read, such as classifiers used in training alone."""
+        own: dict[str, list[tuple[str, int]]] = {}
+        for name, count in self.unread.values():
+            own.setdefault(name.rpartition(".")[0], []).append((name, count))
+        return [
+            Op(path, UNUSED, (), (), (), {}, sum(n for _, n in new), sum(n for name, n in new if is_bias(name)), 0, 0)
+            for path, new in own.items()
+        ]
+
+
+def is_bias(name: str) -> bool:
+    return name.rpartition(".")[2].endswith("bias")
 
 
 def counted(function: Callable[..., Any], kind: str, args: Any, kwargs: Any) -> tuple[Any, int]:

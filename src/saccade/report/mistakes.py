@@ -4,10 +4,12 @@ import base64
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from saccade import statistics
+from saccade.errors import InputError
 from saccade.report.html import percent, section, tag, text
 
 SHOWN = 24
@@ -19,9 +21,12 @@ def outcomes(run: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     file = run / "predictions.npz"
     if not file.is_file():
         return None
-    with np.load(file) as found:
-        last = found["parts"] == found["parts"][-1]
-        return found["ids"][last], found["labels"][last], found["probabilities"][last]
+    try:
+        with np.load(file) as found:
+            last = found["parts"] == found["parts"][-1]
+            return found["ids"][last], found["labels"][last], found["probabilities"][last]
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise InputError(f"{file}: cannot be read ({error})") from error
 
 
 def pictured(run: Path, count: int = SHOWN) -> list[str]:

@@ -31,11 +31,14 @@ def verdict(record: Record) -> str:
     if part is None:
         return tag("header", title + tag("h1", "Trained on everything: nothing was held back to measure it."))
     s = record["scores"][part]["accuracy"]
+    times = (
+        "once" if record["test_read"] == 1 else f"{record['test_read']} times (the run was interrupted while it was read)"
+    )
     unseen = "unseen images" if part == "test" else "validation images"
     head = tag("h1", f"{percent(s['value'])} of {count(s['n'])} {unseen} named correctly")
     words = (
         f"95 % interval: {tag('b', percent(s['low']))} to {tag('b', percent(s['high']))}. "
-        "The test part was opened once, after all choices had been made."
+        f"The test part was opened {times}, after all choices had been made."
     )
     if absent := [row["class"] for row in record["per_class"] if not row["n"]]:
         words += f" It has no image of {text(', '.join(absent))}."

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from saccade.statistics.calibration import bin_of, expected_calibration_error
 from saccade.statistics.classification import brier_scores, check, confusion_matrix, log_losses, per_class, top_k
@@ -43,12 +44,13 @@ def _mean(values: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.ndarray]
     return float(values.mean()), lambda counts: counts @ values / len(values)
 
 
-def _indicator(where: np.ndarray, size: int) -> np.ndarray:
+def _indicator(where: np.ndarray, size: int) -> csr_array:
     """(N, size) with a one in column where[i] of row i; a negative `where` gives a row of zeros."""
-    return (where[:, None] == np.arange(size)).astype(np.float64)
+    rows = np.flatnonzero(where >= 0)
+    return csr_array((np.ones(len(rows)), (rows, where[rows])), (len(where), size))
 
 
-def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[csr_array, csr_array, csr_array]:
     hits = np.where(predicted == labels, labels, -1)
     return _indicator(hits, classes), _indicator(labels, classes), _indicator(predicted, classes)
 
@@ -82,4 +84,4 @@ def _gaps(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """(N, bins) confidence minus truth of each image, in the column of its bin: the means of columns are ECE's terms."""
     confidence = probabilities.max(1).astype(np.float64)
     gap = confidence - (probabilities.argmax(1) == labels)
-    return _indicator(bin_of(confidence, BINS), BINS) * gap[:, None]
+    return _indicator(bin_of(confidence, BINS), BINS).toarray() * gap[:, None]

@@ -88,6 +88,8 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     Measured once; the choice is kept in the cache folder for this network, shape, machine and version of torch.
     """
     plans = candidates(wishes)
+    if wishes.compiled:
+        check_compiler(plans[0], build(), shape, objective)
     if len(plans) == 1:
         return plans[0]
     shape = (max(2, min(shape[0], MEASURED_PIXELS // (shape[2] * shape[3]))), *shape[1:])
@@ -102,6 +104,15 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     plan = replace(best[0], measured=tuple((str(plan), round(rate, 1)) for plan, rate in rates))
     _keep(kept, plan)
     return plan
+
+
+def check_compiler(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> None:
+    """InputError where this machine cannot compile: it needs a C++ compiler of its own."""
+    small = (2, *shape[1:])
+    if not images_per_second(plan, network, small, objective) and images_per_second(
+        replace(plan, compiled=False), network, small, objective
+    ):
+        raise InputError("plan.compiled: torch.compile does not work here (is there a C++ compiler?); leave it out")
 
 
 def fastest(rates: list[tuple[Plan, float]]) -> tuple[Plan, float]:

@@ -94,5 +94,12 @@ def parts_of(images: int, micro_batch: int) -> int:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    words = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "could not create a")
+    words = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "bad_alloc",
+        "could not create a",
+        "alloc_failed",
+    )
     return isinstance(error, torch.OutOfMemoryError) or any(word in str(error).lower() for word in words)

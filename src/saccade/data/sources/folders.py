@@ -55,6 +55,12 @@ def parts_among(tops: list[Path], root: Path, left_out: list[LeftOut]) -> dict[s
     trains = [top for top in parts if PART_NAMES[top.name.lower()] == "train"]
     if len(parts) < len(tops) and not any(each.is_dir() and not hidden(each) for top in trains for each in top.iterdir()):
         return {}
+    others = [top for top in tops if top not in parts]
+    if len(parts) == 1 and any(image_files(top, []) for top in others):
+        raise InputError(
+            f"{root}: is {parts[0].name} the training part, or a class beside {others[0].name}? Give it another name, or "
+            "put validation/ or test/ beside it"
+        )
     named: dict[str, Path] = {}
     for top in parts:
         part = PART_NAMES[top.name.lower()]
@@ -140,15 +146,16 @@ def folders_in(folder: Path, root: Path, left_out: list[LeftOut]) -> list[Path]:
     return kept
 
 
-def files_below(folder: Path, root: Path, left_out: list[LeftOut]) -> list[str]:
-    """The image files of a class and of the folders in it, by name, relative to the root."""
+def files_below(folder: Path, root: Path, left_out: list[LeftOut], above: frozenset[Path] = frozenset()) -> list[str]:
+    """The image files of a class and of the folders in it, by name, relative to the root; `above` is where we come from."""
     kept: list[str] = []
+    above |= {folder.resolve()}
     for path, is_folder in entries(folder, root, left_out):
         name = relative(path, root)
-        if is_folder and path.is_symlink() and path.resolve() in (folder.resolve(), *folder.resolve().parents):
+        if is_folder and path.is_symlink() and path.resolve() in above | set(folder.resolve().parents):
             left_out.append(LeftOut(name + "/", "link to a folder above it"))
         elif is_folder:
-            kept += files_below(path, root, left_out)
+            kept += files_below(path, root, left_out, above)
         elif path.is_symlink() and not path.exists():
             left_out.append(LeftOut(name, "link to a file that is not there"))
         elif path.suffix.lower() not in extensions():

@@ -39,9 +39,13 @@ def from_memory(data: Any) -> Listing:
 
 
 def labels_of(pairs: Sequence[Any]) -> np.ndarray:
-    """The second of each pair."""
+    """Those that the sequence keeps beside it, as torchvision's data sets do, else the second of each pair."""
+    kept = next((getattr(pairs, name) for name in ("targets", "labels") if hasattr(pairs, name)), None)
     try:
-        labels = np.array([pairs[i][1] for i in range(len(pairs))])
+        if kept is not None and len(kept) == len(pairs):
+            labels = np.asarray(kept)
+        else:
+            labels = np.array([pairs[i][1] for i in range(len(pairs))])
     except (TypeError, IndexError, KeyError, ValueError) as error:
         raise InputError("the data is no sequence of (image, label); X and y go in a tuple of two arrays") from error
     if labels.ndim != 1:

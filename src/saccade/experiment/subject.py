@@ -1,0 +1,71 @@
+"""What is to be inspected: a network by name, the one of a run, or any module of the user's."""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from saccade.errors import InputError
+from saccade.experiment import folder, model
+from saccade.zoo import NETWORKS, find
+
+Image = tuple[int, int, int]
+USUAL: Image = (3, 224, 224)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network and the images (C, H, W) that it is for."""
+
+    name: str
+    network: nn.Module
+    image: Image
+
+
+def subject(word: Any, classes: int | None = None, image: Image | None = None) -> Subject:
+    """Of a name of the zoo, a run folder, "module:callable" that gives an nn.Module, or a module itself.
+
+    Networks of the zoo get 1,000 classes, or 10 where they are for images of up to 64 px, unless `classes` says otherwise.
+    """
+    if isinstance(word, nn.Module):
+        return Subject(type(word).__name__, word, image or USUAL)
+    name = str(word)
+    if name.partition(":")[0] in NETWORKS:
+        entry = find(name)
+        image = image or (entry.channels, entry.size, entry.size)
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return Subject(name, entry.build(classes or (1000 if entry.size > 64 else 10), image[0]), image)
+    if (Path(name) / folder.MODEL).is_file():
+        loaded = model.load(Path(name))
+        side = loaded.preprocess.size
+        return Subject(loaded.name, loaded.network, image or (loaded.preprocess.channels, side, side))
+    if Path(name).is_dir():
+        folder.read_record(Path(name))
+    if ":" in name and not Path(name).exists():
+        return Subject(name, imported(name), image or USUAL)
+    find(name)  # says which name is near
+    raise AssertionError(name)
+
+
+def imported(word: str) -> nn.Module:
+    """The module of "package.file:callable", called without arguments; looked for in the current folder too."""
+    file, _, name = word.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = getattr(import_module(file), name)
+    except ImportError as error:
+        raise InputError(f"{word}: there is no module {file} ({error})") from error
+    except AttributeError as error:
+        raise InputError(f"{word}: there is no {name} in {file}") from error
+    try:
+        made = found if isinstance(found, nn.Module) else found()
+    except Exception as error:
+        raise InputError(f"{word}: calling {name}() failed ({type(error).__name__}: {error})") from error
+    if not isinstance(made, nn.Module):
+        raise InputError(f"{word}: {name}() gives a {type(made).__name__}, not an nn.Module")
+    return made

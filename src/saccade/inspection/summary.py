@@ -1,0 +1,79 @@
+"""Everything numeric about a network, before it is trained: what `saccade inspect` prints."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from saccade.errors import InputError
+from saccade.inspection.memory import largest_batch, training_memory
+from saccade.inspection.smallest import check
+from saccade.inspection.table import Row, layer_table
+
+Record = dict[str, Any]
+LEAVES = ("conv", "linear", "pool", "norm", "matmul", "attention")
+
+
+@dataclass(frozen=True)
+class Step:
+    """The training step whose memory is told: images at once, "fp32" or "bf16", and the rule of update."""
+
+    batch: int = 64
+    precision: str = "fp32"
+    optimizer: str = "momentum"
+
+
+def summary(network: nn.Module, image: tuple[int, int, int], step: Step) -> Record:
+    """Totals, the memory of a training step on a batch of images (C, H, W), and the table of layers.
+
+    MACs are multiply-accumulates of one image; FLOPs are twice as many.
+    """
+    check(network, image)
+    rows = layer_table(network, image)
+    memory = training_memory(network, (step.batch, *image), step.precision, step.optimizer)
+    macs = sum(row["macs"] for row in rows)
+    return {
+        "input": list(image),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "biases": sum(row["biases"] for row in rows),
+        "macs": macs,
+        "flops": 2 * macs,
+        "receptive_field": last_field(rows),
+        "memory": {"batch": step.batch, "precision": step.precision, "optimizer": step.optimizer, **memory.to_dict()},
+        "layers": rows,
+    }
+
+
+def last_field(rows: list[Row]) -> list[int]:
+    """What a place of the last map sees that does not yet see the whole image."""
+    finite = [row["receptive_field"] for row in rows if row["offset"] and None not in row["offset"]]
+    return finite[-1] if finite else []
+
+
+def fitting(network: nn.Module, image: tuple[int, int, int], budget: int, step: Step) -> int:
+    """The largest batch whose training step stays within so many bytes. InputError where not even two images do."""
+    found = largest_batch(network, image, budget, step.precision, step.optimizer)
+    if found < 2:
+        raise InputError(f"not even 2 images at once fit {budget:,} bytes; try --precision bf16 or smaller images")
+    return found
+
+
+def folded(rows: list[Row], depth: int) -> list[Row]:
+    """Rows that share the first `depth` names of their paths as one: counts added up, the rest of the last."""
+    found: list[Row] = []
+    for row in rows:
+        path = ".".join(row["path"].split(".")[:depth])
+        if found and found[-1]["path"] == path:
+            last = found[-1]
+            sums = {name: last[name] + row[name] for name in ("parameters", "biases", "macs", "bytes")}
+            found[-1] = row | sums | {"path": path, "kind": "block"}
+        else:
+            found.append(row | {"path": path})
+    return found
+
+
+def main_rows(rows: list[Row]) -> list[Row]:
+    """Layers with weights or products, and what changes the size: not the activations and sums between them."""
+    return [
+        row for row in rows if row["parameters"] or row["macs"] or "kernel" in row or row["kind"].startswith("adaptive")
+    ]

@@ -1,0 +1,92 @@
+"""An inspection as text for a terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from saccade.inspection.summary import folded, main_rows
+
+Record = dict[str, Any]
+
+
+def short(value: float) -> str:
+    """1,814,073,344 as 1.81 G."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return f"{value:g}"
+
+
+def gigabytes(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
+def pair(values: Sequence[Any] | str | None) -> str:
+    """[3, 3] as 3, [3, 1] as 3x1."""
+    if values is None or isinstance(values, str):
+        return values or ""
+    words = [f"{value:g}" for value in values]
+    return words[0] if len(set(words)) == 1 else "x".join(words)
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> list[str]:
+    """Lines of columns; the first `words` to the left, numbers to the right."""
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    return [
+        "  ".join(
+            cell.ljust(w) if i < words else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in (head, *rows)
+    ]
+
+
+def layers(record: Record, depth: int | None, every: bool) -> list[str]:
+    """One line a layer, or a module of this depth."""
+    rows = folded(record["layers"], depth) if depth else record["layers"]
+    rows = rows if every or depth else main_rows(rows)
+    cells = [
+        [
+            row["path"],
+            row["kind"],
+            "x".join(map(str, row["output"])),
+            " ".join(filter(None, (pair(row.get("kernel")), "/" + pair(row["stride"]) if "stride" in row else ""))),
+            f"{row['parameters'] - row['biases']:,}",
+            f"{row['biases']:,}",
+            f"{row['macs']:,}",
+            gigabytes(row["bytes"]),
+            pair(row["receptive_field"]) if row["offset"] and None not in row["offset"] else "all",
+            pair(row["step"]) if row["offset"] and None not in row["offset"] else "",
+        ]
+        for row in rows
+    ]
+    head = ("layer", "kind", "output", "window", "weights", "biases", "MACs", "output bytes", "sees", "step")
+    return aligned(head, cells, words=4)
+
+
+def totals(record: Record) -> list[tuple[str, str]]:
+    memory = record["memory"]
+    found = [
+        ("parameters", f"{record['parameters']:,}"),
+        ("MACs of one image", f"{record['macs']:,} ({short(record['flops'])}FLOPs)"),
+        ("receptive field", pair(record["receptive_field"]) or "the whole image"),
+        (f"training step of {memory['batch']} in {memory['precision']}", gigabytes(memory["training_bytes"])),
+        ("  weights, gradients, state", " + ".join(gigabytes(memory[k]) for k in ("weights", "gradients", "state"))),
+        ("  kept activations", gigabytes(memory["activations"])),
+    ]
+    if "largest_batch" in record:
+        found.append(("largest batch that fits", f"{record['largest_batch']:,}"))
+    return found
+
+
+def inspection(record: Record, depth: int | None = None, every: bool = False) -> str:
+    title = f"{record['network']} for images of {'x'.join(map(str, record['input']))}"
+    words = [f"{name:<36}{value}" for name, value in totals(record)]
+    return "\n".join([*layers(record, depth, every), "", title, *words])
+
+
+def side_by_side(records: Sequence[Record]) -> str:
+    """The totals of several networks in columns."""
+    columns = [totals(record) for record in records]
+    head = ["", *(record["network"] for record in records)]
+    rows = [[column[0], *(values[i][1] for values in columns)] for i, column in enumerate(columns[0])]
+    rows.insert(0, ["images", *("x".join(map(str, record["input"])) for record in records)])
+    return "\n".join(aligned(head, rows, words=1))

@@ -1,0 +1,143 @@
+"""Receptive fields against published values and against gradients, to the pixel."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from contract import ROWS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from saccade import InputError
+from saccade.arithmetic import ALL, Field
+from saccade.inspection.fields import receptive_fields
+from saccade.inspection.trace import trace
+from saccade.zoo import NETWORKS, find
+
+
+def last_finite(name: str) -> float:
+    entry = find(name)
+    with torch.device("meta"):
+        network = entry.build(10, entry.channels)
+    fields = receptive_fields(trace(network, (1, entry.channels, entry.size, entry.size)), 0)
+    return [field for field in fields if field != ALL][-1].size
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("alexnet", 195),
+        ("vgg16", 212),
+        ("resnet50:stride=1x1", 483),
+        ("resnet101:stride=1x1", 1027),
+        ("resnet152:stride=1x1", 1507),
+        ("resnet50", 427),
+        ("resnet101", 971),
+        ("resnet152", 1451),
+        ("mobilenet_v1", 315),
+    ],
+)
+def test_published_values(name: str, pixels: int) -> None:
+    """Araujo, Norris and Sim, doi:10.23915/distill.00021, and the papers."""
+    assert last_finite(name) == pixels
+
+
+def transparent(network: nn.Module) -> nn.Module:
+    """The same connections, with every path open: equal positive weights, and nothing that selects or saturates."""
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, 1 / max(1, parameter[0].numel()) if parameter.dim() > 1 else 0.1)
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.MaxPool2d):
+                k, s, p = child.kernel_size, child.stride, child.padding
+                setattr(module, name, nn.AvgPool2d(k, s, p, child.ceil_mode))
+            if isinstance(child, nn.ReLU | nn.ReLU6 | nn.SiLU | nn.LocalResponseNorm | nn.Tanh):
+                setattr(module, name, nn.Identity())
+    return network.double().eval()
+
+
+def by_gradients(stage: Callable[[Tensor], Tensor], channels: int, side: int, axis: int) -> tuple[int, tuple[int, int]]:
+    """The place in the middle of the map, and the first and last pixel that its gradient reaches."""
+    images = torch.ones(1, channels, side, side, dtype=torch.float64, requires_grad=True)
+    out = stage(images)
+    place = out.shape[2 + axis] // 2
+    out.select(2 + axis, place).sum().backward()
+    assert images.grad is not None
+    reached = images.grad.abs().sum((0, 1, 3 - axis)).nonzero().flatten()
+    return place, (int(reached.min()), int(reached.max()))
+
+
+# Squeeze-and-excitation sees the whole image from the first block on: nothing to compare
+families = [
+    pytest.param(row, id=row.name, marks=[] if row.quick else [pytest.mark.slow])
+    for row in ROWS
+    if "efficientnet" not in row.name and "1998" not in row.name
+]
+
+
+@pytest.mark.parametrize("row", families)
+def test_every_stage_agrees_with_gradients_to_the_pixel(row: "pytest.param") -> None:
+    entry = NETWORKS[row.name]
+    torch.manual_seed(0)
+    network = transparent(entry.build(3, 1))
+    side = 259 if entry.size > 64 else 65
+    for axis in (0, 1):
+        for i in range(len(row.stages)):
+
+            class Part(nn.Module):
+                def __init__(self, depth: int):
+                    super().__init__()
+                    self.network, self.depth = network, depth
+
+                def forward(self, x: Tensor) -> Tensor:
+                    return self.network.stages[: self.depth + 1](self.network.stem(x))
+
+            part = Part(i)
+            field = receptive_fields(trace(part, (1, 1, side, side)), axis)[-1]
+            place, met = by_gradients(part, 1, side, axis)
+            first, last = field.at(place)
+            assert met == (max(0, first), min(side - 1, last)), (i, axis)
+
+
+class Irregular(nn.Module):
+    """Unequal axes, dilation, a skip over a transposed convolution, strings for padding, slices, upsampling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(1, 2, (3, 5), (2, 1), (1, 2))
+        self.wide = nn.Conv2d(2, 2, 3, padding="same", dilation=(2, 1))
+        self.up = nn.ConvTranspose2d(2, 2, (4, 3), (2, 1), 1)
+        self.even = nn.Conv2d(2, 1, 4, padding="same")
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = F.pad(x, (1, 0, 2, 0))[:, :, 2:, 1:]
+        x = self.up(self.wide(self.down(x)))
+        x = x[:, :, : skip.shape[2], : skip.shape[3]] + skip
+        x = F.interpolate(F.avg_pool2d(x, 2, ceil_mode=True), scale_factor=2, mode="bilinear")
+        return self.even(x)
+
+
+def test_an_irregular_network_agrees_with_gradients_at_every_place() -> None:
+    network = transparent(Irregular())
+    for axis in (0, 1):
+        field = receptive_fields(trace(network, (1, 1, 64, 64)), axis)[-1]
+        for place in range(24, 40):
+            images = torch.ones(1, 1, 64, 64, dtype=torch.float64, requires_grad=True)
+            network(images).select(2 + axis, place).sum().backward()
+            assert images.grad is not None
+            reached = images.grad.abs().sum((0, 1, 3 - axis)).nonzero().flatten()
+            assert (int(reached.min()), int(reached.max())) == field.at(place), (axis, place)
+
+
+class Crossed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, ::2, ::2] + x[:, :, : x.shape[2] // 2, : x.shape[3] // 2]
+
+
+def test_maps_of_unequal_strides_are_refused() -> None:
+    with pytest.raises(InputError, match="stride 2 and 1 meet, so it has no receptive field"):
+        receptive_fields(trace(Crossed(), (1, 1, 8, 8)), 0)
+
+
+def test_the_field_of_the_image_is_the_pixel() -> None:
+    assert Field().at(7) == (7, 7)
