@@ -118,7 +118,8 @@ def test_fields_are_those_of_brute_force(layers: list[tuple[str, Window]]) -> No
     inside = [i for i in range(len(found)) if field.at(i)[0] >= 150 and field.at(i)[1] < 450]
     assume(inside)
     for i in inside:
-        assert found[i] == field.at(i), i
+        first, last = field.at(i)
+        assert found[i] == ((first, last) if first <= last else None), i
 
 
 def test_fields_join_where_their_strides_agree() -> None:

@@ -12,7 +12,18 @@ from typing import Any
 from saccade.errors import InputError
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "doctor", "evaluate", "export", "inspect", "networks", "predict", "resume", "train"]
+__all__ = [
+    "InputError",
+    "doctor",
+    "evaluate",
+    "export",
+    "filter",
+    "inspect",
+    "networks",
+    "predict",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Callable[..., Any]:

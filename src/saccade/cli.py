@@ -4,26 +4,15 @@ Built on argparse: with tyro, which reads the same typed recipe, `saccade train 
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from saccade import cli_networks
 from saccade.errors import InputError, suggestion
-
-Options = argparse.Namespace
-SUMMARIES = {
-    "train": "train a classifier on images and measure it",
-    "resume": "go on with an interrupted run, exactly",
-    "evaluate": "the scores of a run, or of its network on other labelled images",
-    "predict": "name the class of images",
-    "export": "write the trained network as ONNX, verified",
-    "doctor": "open every image of a data set and tell what is wrong",
-    "inspect": "every layer of a network: size, parameters, multiply-accumulates, receptive field, memory",
-    "networks": "list the networks that exist",
-}
+from saccade.parsing import SUMMARIES, Parser, answer, show
 
 
 def main(words: list[str] | None = None) -> int:
@@ -74,36 +63,6 @@ def overview() -> str:
         "Start with `saccade train digits`, or `saccade train FOLDER` with a folder for each class.\n"
         "`saccade COMMAND --help` explains a command."
     )
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, with the nearest option."""
-
-    def __init__(self, command: str):
-        super().__init__(f"saccade {command}", description=SUMMARIES[command].capitalize() + ".", allow_abbrev=False)
-        self.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{self.prog}: {message} (see `{self.prog} --help`)")
-
-    def parse(self, words: list[str]) -> Options:
-        options, unknown = self.parse_known_args(words)
-        if unknown:
-            known = [option for action in self._actions for option in action.option_strings]
-            word = unknown[0].split("=")[0]
-            raise InputError(f'{self.prog}: there is no option "{word}"{suggestion(word, known)}')
-        return options
-
-
-def show(work: Any) -> Any:
-    from saccade.display import show as display
-
-    return display(work)
-
-
-def answer(result: Any, as_json: bool, text: Callable[[Any], str]) -> int:
-    print(json.dumps(result, indent=1, ensure_ascii=False) if as_json else text(result))
-    return 0
 
 
 def train(parser: Parser, words: list[str]) -> int:
@@ -264,48 +223,6 @@ def diagnosis(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def inspect(parser: Parser, words: list[str]) -> int:
-    parser.add_argument(
-        "network", nargs="+", metavar="NETWORK", help="a name, a run folder, or module:callable; or several"
-    )
-    parser.add_argument("--input", metavar="CxHxW", help="the images, such as 3x224x224 (default: those of the network)")
-    parser.add_argument("--classes", type=int, metavar="N", help="default 1000, or 10 for networks of up to 64 px")
-    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images of the training step (default 64)")
-    parser.add_argument("--precision", default="fp32", metavar="P", help="fp32 or bf16")
-    parser.add_argument("--optimizer", default="momentum", metavar="O", help="sgd, momentum, adagrad, rmsprop, adam, ...")
-    parser.add_argument("--fit", metavar="MEMORY", help="tell the largest batch for this memory, such as 8GiB")
-    parser.add_argument("--depth", type=int, metavar="N", help="one line for each module of this depth")
-    parser.add_argument("--every", action="store_true", help="a line for every call, activations and sums too")
-    options = vars(parser.parse(words))
-    names, as_json = options.pop("network"), options.pop("json")
-    depth, every = options.pop("depth"), options.pop("every")
-
-    from saccade import commands
-    from saccade.inspection.text import inspection, side_by_side
-
-    records = [commands.inspect(name, **options) for name in names]
-    if len(records) > 1:
-        return answer({"networks": records}, as_json, lambda result: side_by_side(result["networks"]))
-    return answer(records[0], as_json, lambda record: inspection(record, depth, every))
-
-
-def networks(parser: Parser, words: list[str]) -> int:
-    options = parser.parse(words)
-
-    from saccade import commands
-
-    def table(rows: list[dict[str, Any]]) -> str:
-        lines = [f"{'network':<18}{'parameters':>12}{'MACs':>16}  {'input':<10}  {'options':<14}paper"]
-        for row in rows:
-            size, options = "x".join(map(str, row["input"])), ", ".join(row["options"])
-            lines.append(
-                f"{row['network']:<18}{row['parameters']:>12,}{row['macs']:>16,}  {size:<10}  {options:<14}{row['paper']}"
-            )
-        return "\n".join([*lines, "", "An option follows the name: --network mobilenet_v1:width=0.5"])
-
-    return answer(commands.networks(), options.json, table)
-
-
 COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "train": train,
     "resume": resume,
@@ -313,8 +230,10 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "predict": predict,
     "export": export,
     "doctor": doctor,
-    "inspect": inspect,
-    "networks": networks,
+    "inspect": cli_networks.inspect,
+    "filter": cli_networks.filter_,
+    "arithmetic": cli_networks.arithmetic,
+    "networks": cli_networks.networks,
 }
 
 if __name__ == "__main__":

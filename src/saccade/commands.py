@@ -227,6 +227,21 @@ def bytes_of(word: str | int) -> int:
     return int(float(met[1]) * units[met[2]])
 
 
+def arithmetic(question: str, *numbers: int, **words: int) -> Record:
+    """size, transposed, padding, parameters or stack: `arithmetic("size", 224, kernel=7, stride=2, padding=3)`."""
+    from saccade.inspection.questions import ask
+
+    return ask(question, *numbers, **words)
+
+
+def filter(image: str | Path, kernel: str, out: str | Path, mode: str = "same", flip: bool = True) -> Record:
+    """Convolve an image file with blur, sharpen, emboss, outline, sobel or the rows of a text file; `flip` as in How."""
+    from saccade.inspection.filtering import filter_image
+    from saccade.layers.filter import How
+
+    return filter_image(Path(image), str(kernel), Path(out), How(mode, flip))
+
+
 def networks() -> list[Record]:
     """Every network: parameters and multiply-accumulates for 1,000 classes (10 up to 64 px), input, options, paper."""
     from saccade.inspection.listing import listed

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from contract import ROWS
+from contract import ROWS, Row
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -76,23 +76,14 @@ families = [
 
 
 @pytest.mark.parametrize("row", families)
-def test_every_stage_agrees_with_gradients_to_the_pixel(row: "pytest.param") -> None:
+def test_every_stage_agrees_with_gradients_to_the_pixel(row: Row) -> None:
     entry = NETWORKS[row.name]
     torch.manual_seed(0)
     network = transparent(entry.build(3, 1))
     side = 259 if entry.size > 64 else 65
     for axis in (0, 1):
         for i in range(len(row.stages)):
-
-            class Part(nn.Module):
-                def __init__(self, depth: int):
-                    super().__init__()
-                    self.network, self.depth = network, depth
-
-                def forward(self, x: Tensor) -> Tensor:
-                    return self.network.stages[: self.depth + 1](self.network.stem(x))
-
-            part = Part(i)
+            part = nn.Sequential(network.stem, *network.stages[: i + 1])
             field = receptive_fields(trace(part, (1, 1, side, side)), axis)[-1]
             place, met = by_gradients(part, 1, side, axis)
             first, last = field.at(place)

@@ -1,6 +1,7 @@
 """One forward pass written down: the description that everything numeric about a network is read from."""
 
 import copy
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,12 +51,13 @@ def trace(network: nn.Module, shape: Shape) -> list[Op]:
     On the meta device: nothing is computed and no weight allocated. A network that must see values, or makes tensors on a
     device of its own choice, is run on the CPU instead. InputError with the path of the layer that fails.
     """
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
     try:
-        return recorded(copy.deepcopy(network).to("meta").eval(), torch.empty(shape, device="meta"))
+        return recorded(copy.deepcopy(network).to("meta").eval(), torch.empty(shape, device="meta", dtype=dtype))
     except Exception as error:
         if not needs_values(error) or any(p.is_meta for p in network.parameters()):
             raise
-    return recorded(copy.deepcopy(network).to("cpu").eval(), torch.zeros(shape))
+    return recorded(copy.deepcopy(network).to("cpu").eval(), torch.zeros(shape, dtype=dtype))
 
 
 def needs_values(error: BaseException) -> bool:
@@ -91,7 +93,9 @@ class Recorder(TorchFunctionMode):
             hooks.append(module.register_forward_pre_hook(lambda m, args, name=name: self.path.append(name)))
             hooks.append(module.register_forward_hook(lambda m, args, out: self.path.pop() and None))
         try:
-            result = self.model(images)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what a network warns of is said when it is used
+                result = self.model(images)
             self.ops += self.left_out()
             return result
         except Exception as error:

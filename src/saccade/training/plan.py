@@ -97,7 +97,11 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     kept = cache_folder() / "plans" / f"{_key(network, shape, plans)}.json"
     if (plan := _kept(kept)) is not None:
         return plan
-    rates = [(plan, images_per_second(plan, network, shape, objective)) for plan in plans]
+    exact = [plan for plan in plans if plan.precision == plans[0].precision]
+    rates = [(plan, images_per_second(plan, network, shape, objective)) for plan in exact]
+    layout = max(rates, key=lambda pair: pair[1])[0].channels_last  # which is the better one does not hang on precision
+    others = [plan for plan in plans if plan not in exact and plan.channels_last == layout]
+    rates += [(plan, images_per_second(plan, network, shape, objective)) for plan in others]
     best = fastest(rates)
     if not best[1]:
         return plans[0]  # none ran, perhaps for want of memory, which training answers better

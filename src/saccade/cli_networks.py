@@ -1,0 +1,90 @@
+"""The commands that need no training: networks, their arithmetic, and filters."""
+
+from argparse import BooleanOptionalAction
+from typing import Any
+
+from saccade.parsing import Parser, answer
+
+
+def inspect(parser: Parser, words: list[str]) -> int:
+    parser.add_argument(
+        "network", nargs="+", metavar="NETWORK", help="a name, a run folder, or module:callable; or several"
+    )
+    parser.add_argument("--input", metavar="CxHxW", help="the images, such as 3x224x224 (default: those of the network)")
+    parser.add_argument("--classes", type=int, metavar="N", help="default 1000, or 10 for networks of up to 64 px")
+    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images of the training step (default 64)")
+    parser.add_argument("--precision", default="fp32", metavar="P", help="fp32 or bf16")
+    parser.add_argument("--optimizer", default="momentum", metavar="O", help="sgd, momentum, adagrad, rmsprop, adam, ...")
+    parser.add_argument("--fit", metavar="MEMORY", help="tell the largest batch for this memory, such as 8GiB")
+    parser.add_argument("--depth", type=int, metavar="N", help="one line for each module of this depth")
+    parser.add_argument("--every", action="store_true", help="a line for every call, activations and sums too")
+    options = vars(parser.parse(words))
+    names, as_json = options.pop("network"), options.pop("json")
+    depth, every = options.pop("depth"), options.pop("every")
+
+    from saccade import commands
+    from saccade.inspection.text import inspection, side_by_side
+
+    records = [commands.inspect(name, **options) for name in names]
+    if len(records) > 1:
+        return answer({"networks": records}, as_json, lambda result: side_by_side(result["networks"]))
+    return answer(records[0], as_json, lambda record: inspection(record, depth, every))
+
+
+def networks(parser: Parser, words: list[str]) -> int:
+    options = parser.parse(words)
+
+    from saccade import commands
+
+    def table(rows: list[dict[str, Any]]) -> str:
+        lines = [f"{'network':<18}{'parameters':>12}{'MACs':>16}  {'input':<10}  {'options':<14}paper"]
+        for row in rows:
+            size, options = "x".join(map(str, row["input"])), ", ".join(row["options"])
+            lines.append(
+                f"{row['network']:<18}{row['parameters']:>12,}{row['macs']:>16,}  {size:<10}  {options:<14}{row['paper']}"
+            )
+        return "\n".join([*lines, "", "An option follows the name: --network mobilenet_v1:width=0.5"])
+
+    return answer(commands.networks(), options.json, table)
+
+
+def filter_(parser: Parser, words: list[str]) -> int:
+    parser.add_argument("image", metavar="IMAGE", help="an image file")
+    parser.add_argument(
+        "--kernel", required=True, metavar="K", help="blur, sharpen, emboss, outline, sobel, or a text file"
+    )
+    parser.add_argument("--mode", default="same", metavar="M", help="valid, same (default) or full")
+    parser.add_argument("--flip", action=BooleanOptionalAction, default=True, help="convolve (default), or correlate")
+    parser.add_argument("-o", "--out", required=True, metavar="OUT", help="the image file to write")
+    options = parser.parse(words)
+
+    from saccade import commands
+
+    found = commands.filter(options.image, options.kernel, options.out, options.mode, options.flip)
+    return answer(found, options.json, lambda r: f"{r['file']}: {r['height']}x{r['width']}, {r['how']} with {r['kernel']}")
+
+
+QUESTIONS = {
+    "size": "INPUT --kernel K [--stride --padding --dilation]: the size of the output",
+    "transposed": "INPUT --kernel K [--stride --padding --dilation --output-padding]: of a transposed convolution",
+    "padding": "INPUT --kernel K [--wanted N --stride --dilation]: the padding for same, or for a wanted size",
+    "parameters": "CIN COUT --kernel K [--groups G --size N]: weights and multiply-accumulates of a layer",
+    "bottleneck": "CIN COUT --kernel K --through MID: what a 1x1 convolution before it saves",
+    "stack": "CHANNELS --kernel K: n stacked 3x3 against one large kernel",
+}
+
+
+def arithmetic(parser: Parser, words: list[str]) -> int:
+    parser.epilog = "; ".join(f"{name} {text}" for name, text in QUESTIONS.items())
+    parser.add_argument("question", metavar="QUESTION", help=", ".join(QUESTIONS))
+    parser.add_argument("numbers", type=int, nargs="*", metavar="N")
+    names = "kernel stride padding dilation output_padding wanted groups size through".split()
+    for name in names:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N")
+    options = vars(parser.parse(words))
+    given = {name: options[name] for name in names if options[name] is not None}
+
+    from saccade import commands
+
+    found = commands.arithmetic(options["question"], *options["numbers"], **given)
+    return answer(found, options["json"], lambda r: r["text"])
