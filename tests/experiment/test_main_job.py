@@ -304,3 +304,20 @@ def test_a_sequence_that_fails_at_one_image_goes_on_with_the_others(data: Path, 
     found = saccade.doctor(ImageFolder(str(tmp_path)))
     assert found["used"] == 23
     assert found["left_out"][0]["reason"].startswith("its sequence fails (")
+
+
+def test_fine_tuning_from_a_run_with_frozen_parts(data: Path, run: Path, tmp_path: Path) -> None:
+    """Four of the ten classes: the body comes from the run, the stem does not learn, the classifier is new."""
+    for klass in ("hat", "pants", "dress", "shoes"):
+        for part in ("train", "test"):
+            shutil.copytree(data / "clothing-small" / part / klass, tmp_path / "d" / part / klass)
+    words = [*QUICK, "--weights", str(run), "--optimizer.freeze", "stem,stages.0", "--optimizer.rates", "stages.1=0.1"]
+    assert main(["train", str(tmp_path / "d"), *words, "--out", str(tmp_path / "tuned"), "--json"]) == 0
+    old, new = model.load(run), model.load(tmp_path / "tuned")
+    assert new.preprocess.mean == old.preprocess.mean
+    before, after = old.network.state_dict(), new.network.state_dict()
+    frozen = [name for name in before if name.startswith(("stem", "stages.0")) and "num_batches" not in name]
+    assert frozen
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    assert not torch.equal(before["stages.1.0.body.0.conv.weight"], after["stages.1.0.body.0.conv.weight"])
+    assert after["head.dense.weight"].shape == (4, 64)

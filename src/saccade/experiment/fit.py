@@ -18,8 +18,9 @@ from saccade.data.batches import Resident, epoch_order, training_batches
 from saccade.errors import InputError
 from saccade.events import Epoch, Note, Progress, Work
 from saccade.experiment import folder, outcome
+from saccade.experiment.pretrained import load_pretrained
 from saccade.experiment.setup import Prepared
-from saccade.optim import decay_groups, warmup_cosine
+from saccade.optim import decay_groups, freeze, warmup_cosine
 from saccade.seeds import derive
 from saccade.tasks import classify
 from saccade.training import checkpoint
@@ -66,10 +67,13 @@ class Fit:
         self.resident = Resident(prepared.store.pixels, prepared.store.labels, self.device)
         self.train, self.validation = prepared.indices("train"), prepared.indices("validation")
         self.batches_per_epoch = len(training_batches(self.train, recipe.batch))
-        self.network = new_network(prepared).to(self.device).to(memory_format=plan.memory_format)
+        network = new_network(prepared)
+        self.loaded = load_pretrained(network, recipe.weights, recipe.network or "") if recipe.weights else None
+        freeze(network, recipe.optimizer.parts_frozen())
+        self.network = network.to(self.device).to(memory_format=plan.memory_format)
         settings = recipe.optimizer
         optimizer = torch.optim.SGD(
-            decay_groups(self.network, settings.weight_decay),
+            decay_groups(self.network, settings.weight_decay, settings.parts_rates()),
             lr=settings.lr,
             momentum=settings.momentum,
             nesterov=settings.nesterov and settings.momentum > 0,
@@ -171,7 +175,7 @@ class Fit:
         total = self.recipe.epochs * self.batches_per_epoch
         warmup = round(min(self.recipe.schedule.warmup, self.recipe.epochs / 5) * self.batches_per_epoch)
         for group in self.trainer.optimizer.param_groups:
-            group["lr"] = self.recipe.optimizer.lr * warmup_cosine(step, total, warmup)
+            group["lr"] = group["rate"] * self.recipe.optimizer.lr * warmup_cosine(step, total, warmup)
 
     def read(self) -> None:
         """Take in what the steps since the last reading have measured."""

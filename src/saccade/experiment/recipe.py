@@ -22,6 +22,10 @@ class ImageSection(Section):
     """Side in pixels that the network sees; unset: small images as they are, photos at 224."""
     channels: Literal[1, 3] | None = None
     """1 for grey, 3 for colour; unset: what the images have."""
+    mean: tuple[float, ...] | None = None
+    """Of the pixels in 0..1, one number a channel; unset: measured on training images, or those of the weights."""
+    std: tuple[float, ...] | None = None
+    """Deviation of the pixels in 0..1, above 0; unset as for the mean."""
 
 
 class SplitSection(Section):
@@ -67,6 +71,26 @@ class OptimizerSection(Section):
     """Pull of weights towards zero; norms and biases are spared."""
     clip: float | None = Field(None, gt=0)
     """Largest norm of the gradient; unset: no limit."""
+    freeze: str | None = None
+    """Parts that do not learn, such as "stem,stages.0"."""
+    rates: str | None = None
+    """Factors of the learning rate of parts, such as "stem=0.1,stages.0=0.1"."""
+
+    def parts_frozen(self) -> list[str]:
+        return [part.strip() for part in (self.freeze or "").split(",") if part.strip()]
+
+    def parts_rates(self) -> dict[str, float]:
+        """InputError where a factor is no number above 0."""
+        found = {}
+        for word in filter(None, (self.rates or "").split(",")):
+            part, _, value = word.partition("=")
+            try:
+                found[part.strip()] = float(value)
+            except ValueError:
+                raise InputError(f'optimizer.rates: part=factor such as stem=0.1, not "{word}"') from None
+            if not found[part.strip()] > 0:
+                raise InputError(f'optimizer.rates: a factor is above 0 (to stop a part, freeze it), not "{word}"')
+        return found
 
 
 class ScheduleSection(Section):
@@ -105,6 +129,8 @@ class Recipe(Section):
     """Folder of class folders, CSV, IDX or CIFAR files, "digits", or the name of a torchvision data set."""
     network: str | None = None
     """A name of `saccade networks`; unset: resnet20 for images up to 64 px, else resnet18."""
+    weights: str | None = None
+    """Weights to start from: a file, a run folder, a URL, "torchvision" or "timm"; unset: fresh ones."""
     epochs: int = Field(30, ge=1)
     """Passes over the training images."""
     batch: int = Field(64, ge=2)

@@ -40,7 +40,10 @@ def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Rec
     prepared = replace(prepared, recipe=with_plan(prepared.recipe, plan))
     run = new_folder(prepared, out)
     yield Note(f"writing to {run}")
-    return (yield from complete_run(Fit(prepared, plan, run, position)))
+    fit = Fit(prepared, plan, run, position)
+    if fit.loaded is not None:
+        yield Note(f"weights of {prepared.recipe.weights}: {fit.loaded}")
+    return (yield from complete_run(fit))
 
 
 def resume(run: Path, data: Any = None) -> Work[Record]:
@@ -55,7 +58,8 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
     prepared = yield from prepare(recipe, data)
     if prepared.store.fingerprint != state["fingerprint"]:
         raise InputError(f"{recipe.data}: the images have changed since {run} began, so it cannot be resumed exactly")
-    fit = Fit(prepared, (yield from plan_of(state)), run, Position(**state["position"]))
+    fresh = replace(prepared, recipe=prepared.recipe.changed(weights=None))  # they are in the checkpoint
+    fit = Fit(fresh, (yield from plan_of(state)), run, Position(**state["position"]))
     fit.restore(state)
     fit.position.times["data"] += time.monotonic() - start
     folder.write_metrics(run, fit.position.history)

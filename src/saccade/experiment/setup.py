@@ -15,6 +15,7 @@ from saccade.data.split import Fractions, once, split, units_of
 from saccade.data.store import Store, build
 from saccade.errors import InputError
 from saccade.events import Note, Work
+from saccade.experiment.pretrained import statistics_for
 from saccade.experiment.recipe import Recipe
 from saccade.training.plan import device_of
 from saccade.zoo import find
@@ -65,7 +66,7 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
         raise InputError(
             f"{recipe.data}: training needs usable images of two classes at least{there} (see `saccade doctor`)"
         )
-    mean, std = statistics_of(store.pixels, train)
+    recipe, (mean, std) = normalized(recipe, store, train)
     preprocess = Preprocess(size, store.pixels.shape[1], mean, std, store.pixels.shape[3])
     for text in (*remarks(store, parts), *not_scored(store, shared, parts), *not_held_back(recipe, parts)):
         yield Note(text)
@@ -91,6 +92,26 @@ def complete(recipe: Recipe, listing: Listing) -> Recipe:
         images={"size": size},
         augment={"crop": crop},
     )
+
+
+def normalized(recipe: Recipe, store: Store, train: np.ndarray) -> tuple[Recipe, tuple[tuple[float, ...], ...]]:
+    """The recipe with mean and deviation of the pixels where they are not those of the training images."""
+    images, channels = recipe.images, store.pixels.shape[3]
+    if recipe.weights is not None and images.mean is None and images.std is None:
+        mean, std = statistics_for(recipe.weights)
+        if len(mean) != channels:
+            raise InputError(
+                f"{recipe.weights}: these weights are for images of {len(mean)} channels; set --images.channels"
+            )
+        recipe = recipe.changed(images={"mean": mean, "std": std})
+        return recipe, (mean, std)
+    mean, std = statistics_of(store.pixels, train)
+    mean, std = images.mean or mean, images.std or std
+    if len(mean) != channels or len(std) != channels or min(std) <= 0:
+        raise InputError(
+            f"images.mean and images.std: {channels} numbers each, and deviations above 0, not {mean} and {std}"
+        )
+    return recipe, (mean, std)
 
 
 def augmented(recipe: Recipe, colour: bool) -> Recipe:

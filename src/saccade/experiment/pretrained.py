@@ -1,0 +1,99 @@
+"""Where pretrained weights come from: a file, an address, a run, torchvision or timm."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from saccade.errors import InputError
+from saccade.experiment import folder, model
+from saccade.zoo.weights import TIMM, TORCHVISION, Loaded, in_order, transplant
+
+State = dict[str, Tensor]
+# Of ImageNet's training images in 0..1, with which the networks of torchvision and timm were trained
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def load_pretrained(network: nn.Module, weights: str, name: str) -> Loaded:
+    """Put the weights of a file, a run folder, a URL, "torchvision" or "timm" into our network of this name."""
+    state = fetched(weights, name.partition(":")[0])
+    try:
+        return transplant(in_order(state, name.partition(":")[0]), network)
+    except InputError as error:
+        raise InputError(f"{weights}: these weights do not fit {name}: {error}") from error
+
+
+def statistics_for(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of the pixels that the weights were trained on."""
+    run = Path(weights)
+    if (run / folder.MODEL).is_file():
+        preprocess = model.load(run).preprocess
+        return preprocess.mean, preprocess.std
+    return IMAGENET
+
+
+def fetched(weights: str, name: str) -> State:
+    if weights == "torchvision":
+        return from_torchvision(name)
+    if weights == "timm":
+        return from_timm(name)
+    if weights.startswith(("https://", "http://", "file://")):
+        return downloaded(
+            weights, lambda: torch.hub.load_state_dict_from_url(weights, map_location="cpu", weights_only=True)
+        )
+    path = Path(weights)
+    if (path / folder.MODEL).is_file():
+        path = path / folder.MODEL
+    if not path.is_file():
+        raise InputError(f"{weights}: there is no such file of weights; also a run, a URL, torchvision or timm")
+    return read(path)
+
+
+def read(file: Path) -> State:
+    """The tensors of a .safetensors or a torch file; nothing in it is run."""
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{file}: no weights can be read from it ({reason})") from error
+    for key in ("state_dict", "model"):  # what training scripts wrap them in
+        found = found.get(key, found) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not found or not all(isinstance(t, Tensor) for t in found.values()):
+        raise InputError(f"{file}: this is no state of a network (names and tensors)")
+    return found
+
+
+def from_torchvision(name: str) -> State:
+    import torchvision
+
+    word = TORCHVISION.get(name, name)
+    if word not in torchvision.models.list_models(module=torchvision.models):
+        raise InputError(f"torchvision has no weights for {name}")
+    url = torchvision.models.get_model_weights(word).DEFAULT.url
+    return downloaded(url, lambda: torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True))
+
+
+def from_timm(name: str) -> State:
+    try:
+        import timm
+    except ImportError as error:
+        raise InputError("weights: timm is not installed (pip install timm)") from error
+    word = TIMM.get(name, name)
+    if not timm.is_model(word):
+        raise InputError(f"timm has no network {word}")
+    return downloaded(word, lambda: timm.create_model(word, pretrained=True).state_dict())
+
+
+def downloaded(what: str, load: Any) -> State:
+    """What `load` brings through the caches of torch or huggingface."""
+    try:
+        return load()
+    except Exception as error:  # of the network, in as many forms as there are libraries
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{what}: could not be downloaded ({reason}); --weights takes a file, too") from error
