@@ -1,8 +1,10 @@
 """The commands that need no training: networks, their arithmetic, and filters."""
 
+import sys
 from argparse import BooleanOptionalAction
 from typing import Any
 
+from saccade.errors import InputError
 from saccade.parsing import Parser, answer
 
 
@@ -17,6 +19,9 @@ def inspect(parser: Parser, words: list[str]) -> int:
     parser.add_argument("--optimizer", default="momentum", metavar="O", help="sgd, momentum, adagrad, rmsprop, adam, ...")
     parser.add_argument("--fit", metavar="MEMORY", help="tell the largest batch for this memory, such as 8GiB")
     parser.add_argument("--depth", type=int, metavar="N", help="one line for each module of this depth")
+    parser.add_argument("--draw", metavar="FILE", help="write a picture, .svg or .mmd (Mermaid)")
+    parser.add_argument("--html", metavar="FILE", help="write a page with the table and the picture")
+    parser.add_argument("--part", default="", metavar="PATH", help="draw this module alone, unfolded, such as stages.0.1")
     parser.add_argument("--every", action="store_true", help="a line for every call, activations and sums too")
     options = vars(parser.parse(words))
     names, as_json = options.pop("network"), options.pop("json")
@@ -25,6 +30,12 @@ def inspect(parser: Parser, words: list[str]) -> int:
     from saccade import commands
     from saccade.inspection.text import inspection, side_by_side
 
+    files, part = [options.pop("draw"), options.pop("html")], options.pop("part")
+    for file in filter(None, files):
+        if len(names) > 1:
+            raise InputError("--draw and --html: one network at a time")
+        made = commands.draw(names[0], file, depth or 2, part, **options)
+        print(f"wrote {made['file']}", file=sys.stderr)
     records = [commands.inspect(name, **options) for name in names]
     if len(records) > 1:
         return answer({"networks": records}, as_json, lambda result: side_by_side(result["networks"]))

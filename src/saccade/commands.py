@@ -205,6 +205,28 @@ def inspect(
     return record
 
 
+def draw(network: Any, out: str | Path, depth: int = 2, part: str = "", **options: Any) -> Record:
+    """Write a picture of the network (.svg or Mermaid's .mmd), or a page with picture and table (.html).
+
+    Modules of this `depth` are boxes; `part` unfolds one of them alone, such as "stages.0.1". `options` as for inspect.
+    """
+    from saccade.experiment.subject import subject
+    from saccade.inspection.diagram import graph, mermaid, svg
+    from saccade.inspection.trace import trace
+    from saccade.report.inspection import inspection_page
+    from saccade.writing import write_text
+
+    file = Path(out)
+    if file.suffix not in (".svg", ".mmd", ".html"):
+        raise InputError(f'{file}: a picture is .svg, .mmd or .html, not "{file.suffix}"')
+    check_output(file, file.suffix)
+    found = subject(network, options.get("classes"), image_of(options.get("input")))
+    drawn = graph(trace(found.network, (1, *found.image)), depth, part)
+    picture = mermaid(drawn) if file.suffix == ".mmd" else svg(drawn, found.name)
+    write_text(file, inspection_page(inspect(network, **options), picture) if file.suffix == ".html" else picture)
+    return {"file": str(file), "nodes": len(drawn.nodes)}
+
+
 def image_of(word: str | Sequence[int] | None) -> tuple[int, int, int] | None:
     """(C, H, W) of "3x224x224"."""
     if word is None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.errors import InputError, suggestion
-from saccade.inspection.trace import Op, Recorder
+from saccade.inspection.trace import Op, Recorder, needs_values
 
 # Tensors of state that an optimizer keeps for each weight
 STATE = {"sgd": 0, "momentum": 1, "adagrad": 1, "adadelta": 2, "rmsprop": 1, "adam": 2}
@@ -54,12 +54,12 @@ def training_memory(
     for word, known in ((precision, PRECISIONS), (optimizer, STATE)):
         if word not in known:
             raise InputError(f'"{word}" is none of {", ".join(known)}{suggestion(word, known)}')
-    model = copy.deepcopy(network).to("meta").to(PRECISIONS[precision]).train()
-    images = torch.empty(shape, device="meta", dtype=PRECISIONS[precision])
-    recorder = Recorder(model, images)
-    keeper = Keeper(model, recorder)
-    with torch.autograd.graph.saved_tensors_hooks(keeper.keep, lambda kept: kept), recorder:
-        recorder.run(images)
+    try:
+        model, recorder, keeper = forward_pass(network, shape, PRECISIONS[precision], "meta")
+    except InputError as error:
+        if not needs_values(error):
+            raise
+        model, recorder, keeper = forward_pass(network, shape, PRECISIONS[precision], "cpu")
     parameters = list(model.parameters())
     weights = FULL * sum(t.numel() for t in (*parameters, *model.buffers()))
     trained = FULL * sum(p.numel() for p in parameters if p.requires_grad)
@@ -75,6 +75,19 @@ def training_memory(
         max(0, fullest - activations - trained),
         keeper.by_path,
     )
+
+
+def forward_pass(
+    network: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, device: str
+) -> tuple[nn.Module, Recorder, "Keeper"]:
+    """In training, with all that autograd keeps of it counted."""
+    model = copy.deepcopy(network).to(device).to(dtype).train()
+    images = torch.zeros(shape, device=device, dtype=dtype)
+    recorder = Recorder(model, images)
+    keeper = Keeper(model, recorder)
+    with torch.autograd.graph.saved_tensors_hooks(keeper.keep, lambda kept: kept), recorder:
+        recorder.run(images)
+    return model, recorder, keeper
 
 
 class Keeper:
@@ -120,10 +133,16 @@ def fullest_moment(ops: Sequence[Op], saved: Sequence[int]) -> int:
 
 
 def largest_batch(network: nn.Module, image: tuple[int, int, int], budget: int, precision: str, optimizer: str) -> int:
-    """The most images at once for which a training step stays within `budget` bytes; 0 where not even two do.
+    """The most images at once for which a training step stays within `budget` bytes; 0 where not even two do."""
 
-    The bytes are a line over the batch, so that two points tell all.
-    """
-    two, four = (training_memory(network, (n, *image), precision, optimizer).training_bytes for n in (2, 4))
-    each = (four - two) / 2
-    return max(0, int((budget - two) / each) + 2) if budget >= two else 0
+    def fits(batch: int) -> bool:
+        return training_memory(network, (batch, *image), precision, optimizer).training_bytes <= budget
+
+    high = 2
+    while fits(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low if low >= 2 else 0

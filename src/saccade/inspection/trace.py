@@ -119,8 +119,8 @@ class Recorder(TorchFunctionMode):
         given = tuple(tuple(t.shape) for t in tensors)
         result, macs = counted(function, kind, args, kwargs)
         outputs = [t for t in flat([result]) if isinstance(t, Tensor)]
-        parameters, biases = self.read(tensors)
-        if outputs and (inputs or parameters) and kind != "__get__":
+        if outputs and kind != "__get__" and (inputs or any(id(t) in self.unread for t in tensors)):
+            parameters, biases = self.read(tensors)
             for out in outputs:
                 self.origin[id(out)] = len(self.ops)
             self.alive += outputs
