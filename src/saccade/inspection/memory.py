@@ -19,18 +19,18 @@ FULL = 4  # bytes of a weight, its gradient and its state, whatever the precisio
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes at the fullest moment of a training step.
+    """Bytes at the fullest moment of a training step, which lies in the backward pass or at the update.
 
-    `activations` is what autograd keeps of the forward pass, `passing` the gradients of activations under way at the
-    fullest moment, `casts` the copies of weights in 16 bits. `training_bytes` is the sum; what the kernels of a device
-    borrow for themselves comes on top.
+    `activations` is what autograd then still keeps of the forward pass, `gradients` those of weights that are already
+    there, `passing` those of activations under way, `casts` the copies of weights in 16 bits. `training_bytes` is the
+    sum: what torch allocates. What kernels borrow for themselves, and what an allocator holds in reserve, comes on top.
     """
 
     weights: int
-    gradients: int
     state: int
     casts: int
     activations: int
+    gradients: int
     passing: int
     by_path: dict[str, int]  # of the activations
 
@@ -64,17 +64,10 @@ def training_memory(
     weights = FULL * sum(t.numel() for t in (*parameters, *model.buffers()))
     trained = FULL * sum(p.numel() for p in parameters if p.requires_grad)
     casts = 0 if precision == "fp32" else 2 * sum(p.numel() for p in parameters if p.dim() > 1)
-    activations = sum(keeper.saved)
-    fullest = fullest_moment(recorder.ops, keeper.saved)
-    return Memory(
-        weights,
-        trained,
-        STATE[optimizer] * trained,
-        casts,
-        activations,
-        max(0, fullest - activations - trained),
-        keeper.by_path,
-    )
+    moment = fullest_moment(recorder.ops, keeper.saved)
+    if sum(moment) < trained:
+        moment = (0, trained, 0)  # the update, which no activation outlives
+    return Memory(weights, STATE[optimizer] * trained, casts, *moment, keeper.by_path)
 
 
 def forward_pass(
@@ -117,17 +110,18 @@ def storage(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
-def fullest_moment(ops: Sequence[Op], saved: Sequence[int]) -> int:
-    """The most bytes of saved activations, gradients of weights and gradients on their way, over the backward pass.
+def fullest_moment(ops: Sequence[Op], saved: Sequence[int]) -> tuple[int, int, int]:
+    """Bytes of saved activations, of gradients of weights and of those on their way, when their sum is largest.
 
-    It goes from the last call to the first; what a call had saved is free behind it, the gradients of its weights stay.
+    The backward pass goes from the last call to the first; what a call had saved is free behind it, the gradients of its
+    weights stay.
     """
     saved = [*saved, *[0] * (len(ops) - len(saved))]
-    live, gradients, fullest = sum(saved), 0, 0
+    live, gradients, fullest = sum(saved), 0, (sum(saved), 0, 0)
     for op, kept in zip(reversed(ops), reversed(saved[: len(ops)]), strict=True):
         gradients += FULL * op.parameters
-        read = sum(ops[i].bytes for i in op.inputs if i >= 0)
-        fullest = max(fullest, live + gradients + op.bytes + read)
+        passing = op.bytes + sum(ops[i].bytes for i in op.inputs if i >= 0)
+        fullest = max(fullest, (live, gradients, passing), key=sum)
         live -= kept
     return fullest
 
