@@ -22,6 +22,12 @@ def inspect(parser: Parser, words: list[str]) -> int:
     parser.add_argument("--draw", metavar="FILE", help="write a picture, .svg or .mmd (Mermaid)")
     parser.add_argument("--html", metavar="FILE", help="write a page with the table and the picture")
     parser.add_argument("--part", default="", metavar="PATH", help="draw this module alone, unfolded, such as stages.0.1")
+    parser.add_argument(
+        "--maps", metavar="IMAGE", help="of a run: write maps.png, its filters and what it makes of an image"
+    )
+    parser.add_argument(
+        "--effective", metavar="IMAGES", help="of a run: write effective.png, the pixels that it really uses"
+    )
     parser.add_argument("--every", action="store_true", help="a line for every call, activations and sums too")
     options = vars(parser.parse(words))
     names, as_json = options.pop("network"), options.pop("json")
@@ -31,11 +37,16 @@ def inspect(parser: Parser, words: list[str]) -> int:
     from saccade.inspection.text import inspection, side_by_side
 
     files, part = [options.pop("draw"), options.pop("html")], options.pop("part")
+    maps, images = options.pop("maps"), options.pop("effective")
+    made = [commands.show_maps(names[0], maps)] if maps else []
+    made += [commands.effective(names[0], [images], part=part)] if images else []
+    if made:
+        return answer(made[-1], as_json, lambda r: ", ".join(f"{name}: {value}" for name, value in r.items()))
     for file in filter(None, files):
         if len(names) > 1:
             raise InputError("--draw and --html: one network at a time")
-        made = commands.draw(names[0], file, depth or 2, part, **options)
-        print(f"wrote {made['file']}", file=sys.stderr)
+        drawn = commands.draw(names[0], file, depth or 2, part, **options)
+        print(f"wrote {drawn['file']}", file=sys.stderr)
     records = [commands.inspect(name, **options) for name in names]
     if len(records) > 1:
         return answer({"networks": records}, as_json, lambda result: side_by_side(result["networks"]))

@@ -47,6 +47,9 @@ def test_the_record_keeps_its_contract(record: dict[str, Any], run: Path) -> Non
     assert record["scores"]["test"]["accuracy"]["n"] == 120
     assert record["splits"]["train"]["images"] == 400
     assert {left["file"] for left in record["images"]["left_out"]} == {"LICENSE", "README.md"}
+    assert record["memory"]["predicted_bytes"] > 4 * 3 * record["parameters"]
+    assert record["memory"]["met_bytes"] > 0
+    assert record["time"]["met_seconds"] > 0
     assert record["parameters"] == sum(row["parameters"] for row in record["layers"])
 
 

@@ -24,6 +24,7 @@ from saccade.optim import decay_groups, freeze, warmup_cosine
 from saccade.seeds import derive
 from saccade.tasks import classify
 from saccade.training import checkpoint
+from saccade.training.footprint import footprint
 from saccade.training.interrupt import Interruption
 from saccade.training.plan import Plan
 from saccade.training.steps import Step, Trainer
@@ -49,6 +50,8 @@ class Position:
     images: int = 0
     started: str = ""  # when, in UTC
     times: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("data", "plan", "training", "validation"), 0.0))
+    memory_before: int = 0  # bytes that the process held before anything was trained or tried
+    memory: int = 0  # bytes by which it grew
     test_read: int = 0  # how often the test part has been opened
     best_epoch: int = 0
     best_accuracy: float = -1.0
@@ -146,6 +149,7 @@ class Fit:
                 self.keep()
         self.read()
         position.times["training"] = done + time.monotonic() - start
+        position.memory = max(position.memory, (footprint(self.plan.device) or 0) - position.memory_before)
         self.close_epoch()
         self.keep()
         folder.write_metrics(self.run, position.history)

@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from saccade.data.listing import PARTS
 from saccade.experiment.fit import Fit, Position
 from saccade.experiment.setup import Prepared
+from saccade.inspection.memory import training_memory
 from saccade.inspection.table import layer_table
 from saccade.training.plan import Plan
 
@@ -89,10 +91,31 @@ def about_training(fit: Fit) -> dict[str, Any]:
         "macs": sum(row["macs"] for row in layers),
         "layers": layers,
         "plan": about_plan(fit.plan, fit.trainer.micro_batch),
+        "memory": about_memory(fit),
+        "time": about_time(fit),
         "images_per_second": round(images_per_second(position, len(fit.train)), 1),
         "epochs": {"planned": recipe.epochs, "trained": position.epoch, "best": position.best_epoch},
         "selected_on": "validation accuracy" if len(fit.validation) else "nothing: the last epoch",
         "notes": position.notes,
+    }
+
+
+def about_memory(fit: Fit) -> dict[str, Any]:
+    """Bytes of a training step as predicted, and as met, by torch's allocator on a GPU, else by the process's growth."""
+    size, channels = fit.prepared.preprocess.size, fit.prepared.preprocess.channels
+    batch = min(fit.trainer.micro_batch, len(fit.train))
+    predicted = training_memory(fit.network, (batch, channels, size, size), fit.plan.precision, "momentum")
+    by = "torch's allocator" if fit.device.type == "cuda" else "growth of the process"
+    return {"predicted_bytes": predicted.training_bytes, "met_bytes": fit.position.memory or None, "met_by": by}
+
+
+def about_time(fit: Fit) -> dict[str, Any]:
+    """Seconds of all training steps: as predicted from the steps that the plan was measured by, and as met."""
+    rate = max((rate for name, rate in fit.plan.measured if name == str(replace(fit.plan, measured=()))), default=None)
+    images = fit.position.epoch * len(fit.train)
+    return {
+        "predicted_seconds": round(images / rate, 2) if rate else None,
+        "met_seconds": round(fit.position.times["training"], 2),
     }
 
 

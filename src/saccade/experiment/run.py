@@ -17,6 +17,7 @@ from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.smallest import check
 from saccade.tasks import classify
 from saccade.training import checkpoint
+from saccade.training.footprint import footprint
 from saccade.training.plan import MEASURED_STEPS, Plan, Wishes, choose, device_of
 from saccade.training.steps import OutOfMemory, is_out_of_memory
 from saccade.writing import replacing, write_text
@@ -34,6 +35,7 @@ def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Rec
     check_network(prepared)
     position.times["data"] = time.monotonic() - start
     start = time.monotonic()
+    position.memory_before = footprint(device_of(recipe.plan.device)) or 0
     plan = choose_plan(prepared)
     position.times["plan"] = time.monotonic() - start
     yield Note(f"plan: {plan}" + (f" (measured: {len(plan.measured)} tried)" if plan.measured else ""))
@@ -58,8 +60,10 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
     prepared = yield from prepare(recipe, data)
     if prepared.store.fingerprint != state["fingerprint"]:
         raise InputError(f"{recipe.data}: the images have changed since {run} began, so it cannot be resumed exactly")
+    before = footprint(device_of(None)) or 0
     fresh = replace(prepared, recipe=prepared.recipe.changed(weights=None))  # they are in the checkpoint
     fit = Fit(fresh, (yield from plan_of(state)), run, Position(**state["position"]))
+    fit.position.memory_before = before
     fit.restore(state)
     fit.position.times["data"] += time.monotonic() - start
     folder.write_metrics(run, fit.position.history)

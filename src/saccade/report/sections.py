@@ -1,8 +1,9 @@
 """The sections of the page, each from the record alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from saccade.inspection.text import gigabytes
 from saccade.report import charts
 from saccade.report.html import bar, count, details, percent, section, short, table, tag, text
 
@@ -193,6 +194,12 @@ def layers(record: Record) -> str:
     return section("The network", tag("p", words), details(f"{len(rows)} layers with parameters", listed))
 
 
+def met(predicted: float | None, actual: float | None, words: Callable[[Any], str]) -> str:
+    """A prediction beside what came out."""
+    said = f"{words(predicted)} predicted" if predicted is not None else "not predicted"
+    return f"{said}, {words(actual)} met" if actual is not None else said
+
+
 def machine(record: Record) -> str:
     plan, m = record["plan"], record["machine"]
     tried = "".join(tag("li", f"{text(t['choice'])}: {t['images_per_second']:,.0f} images/s") for t in plan["measured"])
@@ -203,6 +210,8 @@ def machine(record: Record) -> str:
         "system": m["system"],
         "plan": f"{plan['device']}, {plan['precision']}, {layout}, {plan['micro_batch']} images at a time",
         "times": ", ".join(f"{name} {seconds:.1f} s" for name, seconds in record["times"].items()),
+        "memory of training": met(record["memory"]["predicted_bytes"], record["memory"]["met_bytes"], gigabytes),
+        "time of training": met(record["time"]["predicted_seconds"], record["time"]["met_seconds"], lambda s: f"{s:.1f} s"),
         "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
         "started": record["started"],
         "fingerprint of the images": record["images"]["fingerprint"],

@@ -1,8 +1,7 @@
-"""Every command as a plain Python function; the command line only parses words and prints what these return."""
+"""The commands that train, and use what was trained: doctor, train, resume, evaluate, predict, export."""
 
 import csv
 import io
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -180,92 +179,3 @@ def doctor(data: Any, size: int | None = None, group: str | None = None) -> Work
     name = str(data) if isinstance(data, str | Path) else "arrays"
     recipe = complete(make_recipe({"data": name, "images": {"size": size}}), listing)
     return (yield from diagnose(listing, stored_side(recipe)))
-
-
-def inspect(
-    network: Any,
-    input: str | Sequence[int] | None = None,
-    classes: int | None = None,
-    fit: str | int | None = None,
-    **step: Any,
-) -> Record:
-    """Layers, counts, receptive fields and the memory of a training step; nothing is computed or trained.
-
-    `network`: a name, a run folder, "module:callable", or an nn.Module. `input`: "3x224x224" or (3, 224, 224). `step`:
-    batch, precision, optimizer. `fit`: a memory, "8GiB" or bytes, to be answered with the largest batch.
-    """
-    from saccade.experiment.subject import subject
-    from saccade.inspection.summary import Step, fitting, summary
-
-    found = subject(network, classes, image_of(input))
-    wanted = Step(**step)
-    record = {"network": found.name, **summary(found.network, found.image, wanted)}
-    if fit is not None:
-        record["largest_batch"] = fitting(found.network, found.image, bytes_of(fit), wanted)
-    return record
-
-
-def draw(network: Any, out: str | Path, depth: int = 2, part: str = "", **options: Any) -> Record:
-    """Write a picture of the network (.svg or Mermaid's .mmd), or a page with picture and table (.html).
-
-    Modules of this `depth` are boxes; `part` unfolds one of them alone, such as "stages.0.1". `options` as for inspect.
-    """
-    from saccade.experiment.subject import subject
-    from saccade.inspection.diagram import graph, mermaid, svg
-    from saccade.inspection.trace import trace
-    from saccade.report.inspection import inspection_page
-    from saccade.writing import write_text
-
-    file = Path(out)
-    if file.suffix not in (".svg", ".mmd", ".html"):
-        raise InputError(f'{file}: a picture is .svg, .mmd or .html, not "{file.suffix}"')
-    check_output(file, file.suffix)
-    found = subject(network, options.get("classes"), image_of(options.get("input")))
-    drawn = graph(trace(found.network, (1, *found.image)), depth, part)
-    picture = mermaid(drawn) if file.suffix == ".mmd" else svg(drawn, found.name)
-    write_text(file, inspection_page(inspect(network, **options), picture) if file.suffix == ".html" else picture)
-    return {"file": str(file), "nodes": len(drawn.nodes)}
-
-
-def image_of(word: str | Sequence[int] | None) -> tuple[int, int, int] | None:
-    """(C, H, W) of "3x224x224"."""
-    if word is None:
-        return None
-    try:
-        sides = [int(each) for each in (word.lower().split("x") if isinstance(word, str) else word)]
-    except ValueError:
-        sides = []
-    if len(sides) != 3 or min(sides) < 1:
-        raise InputError(f'input: channels, height and width such as 3x224x224, not "{word}"')
-    return sides[0], sides[1], sides[2]
-
-
-def bytes_of(word: str | int) -> int:
-    """Of "8GiB", "500MB" or a number."""
-    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-    met = re.fullmatch(r"([\d.]+)\s*([A-Z]*)", str(word).strip().upper())
-    if met is None or met[2] not in units:
-        raise InputError(f'fit: an amount of memory such as 8GiB or 500MB, not "{word}"')
-    return int(float(met[1]) * units[met[2]])
-
-
-def arithmetic(question: str, *numbers: int, **words: int) -> Record:
-    """size, transposed, padding, parameters or stack: `arithmetic("size", 224, kernel=7, stride=2, padding=3)`."""
-    from saccade.inspection.questions import ask
-
-    return ask(question, *numbers, **words)
-
-
-def filter(image: str | Path, kernel: str, out: str | Path, mode: str = "same", flip: bool = True) -> Record:
-    """Convolve an image file with blur, sharpen, emboss, outline, sobel or the rows of a text file; `flip` as in How."""
-    from saccade.inspection.filtering import filter_image
-    from saccade.layers.filter import How
-
-    return filter_image(Path(image), str(kernel), Path(out), How(mode, flip))
-
-
-def networks() -> list[Record]:
-    """Every network: parameters and multiply-accumulates for 1,000 classes (10 up to 64 px), input, options, paper."""
-    from saccade.inspection.listing import listed
-
-    return listed()
