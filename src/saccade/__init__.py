@@ -15,6 +15,8 @@ __version__ = "0.1.0"
 __all__ = [
     "InputError",
     "doctor",
+    "draw",
+    "effective",
     "evaluate",
     "export",
     "filter",
@@ -22,6 +24,7 @@ __all__ = [
     "networks",
     "predict",
     "resume",
+    "show_maps",
     "train",
 ]
 

@@ -324,3 +324,22 @@ def test_fine_tuning_from_a_run_with_frozen_parts(data: Path, run: Path, tmp_pat
     assert all(torch.equal(before[name], after[name]) for name in frozen)
     assert not torch.equal(before["stages.1.0.body.0.conv.weight"], after["stages.1.0.body.0.conv.weight"])
     assert after["head.dense.weight"].shape == (4, 64)
+
+
+def test_what_a_run_sees_is_drawn(data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = data / "clothing-small" / "test" / "dress"
+    found = saccade.effective(run, [photos], tmp_path / "e.png")
+    assert found["images"] == 12
+    assert 1 < found["effective_side"] <= 32
+    early = saccade.effective(run, [photos], tmp_path / "s.png", part="stem")
+    assert early["theoretical"] == [3, 3]
+    assert early["effective_side"] <= 3
+    saccade.show_maps(run, next(photos.iterdir()), tmp_path / "m.png")
+    for name in ("e.png", "s.png", "m.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert len(picture.convert("RGB").getcolors(10**6) or []) > 20
+    capsys.readouterr()
+    assert main(["inspect", str(run), "--effective", str(photos), "--part", "stages.9"]) == 2
+    assert 'the network has no part "stages.9"' in capsys.readouterr().err
+    assert main(["inspect", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["network"] == "resnet20"

@@ -84,7 +84,7 @@ def filters_and_maps(network: nn.Module, image: Tensor, paths: Sequence[str]) ->
     with torch.no_grad():
         rows = [("filters of the first convolution", list(first.weight[:MOST]))]
         for path, out in zip(paths, outputs(network.eval(), paths, image), strict=True):
-            rows.append((f"{path}: {' × '.join(map(str, out.shape[1:]))}", list(out[0, :MOST, None])))
+            rows.append((f"{path}: {'x'.join(map(str, out.shape[1:]))}", list(out[0, :MOST, None])))
     return sheet(rows)
 
 
