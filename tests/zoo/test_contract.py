@@ -1,8 +1,10 @@
 """One test a property, for every network of the table in tests/contract.py."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -12,6 +14,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from saccade import InputError
+from saccade.data.preprocess import Preprocess
+from saccade.experiment.export import export_onnx
+from saccade.experiment.model import Model
 from saccade.inspection.smallest import check, smallest_side
 from saccade.inspection.table import layer_table
 from saccade.tasks import classify
@@ -149,3 +154,19 @@ def test_vmap_over_three_members_is_the_loop(row: Row) -> None:
         together = torch.vmap(one, (0, 0, None))(parameters, buffers, images)
         alone = torch.stack([member(images) for member in members])
     torch.testing.assert_close(together, alone)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(r, id=r.name, marks=[] if r.name in ("lenet5_1998", "resnet20", "nin") else [pytest.mark.slow])
+        for r in ROWS
+    ],
+)
+def test_onnx_gives_the_same_scores(row: Row, tmp_path: Path) -> None:
+    channels, side = NETWORKS[row.name].channels, max(row.smallest, min(32, NETWORKS[row.name].size))
+    preprocess = Preprocess(side, side, (0.5,) * channels, (0.25,) * channels, channels)
+    classes = tuple(str(i) for i in range(CLASSES))
+    model = Model(small(row)[0].eval(), row.name, classes, preprocess)
+    pixels = np.random.default_rng(0).integers(0, 255, (3, side, side, channels), np.uint8)
+    assert export_onnx(model, tmp_path / "x.onnx", pixels) < 1e-4
