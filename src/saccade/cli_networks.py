@@ -18,6 +18,7 @@ def inspect(parser: Parser, words: list[str]) -> int:
     parser.add_argument("--precision", default="fp32", metavar="P", help="fp32 or bf16")
     parser.add_argument("--optimizer", default="momentum", metavar="O", help="sgd, momentum, adagrad, rmsprop, adam, ...")
     parser.add_argument("--fit", metavar="MEMORY", help="tell the largest batch for this memory, such as 8GiB")
+    parser.add_argument("--time", action="store_true", help="predict the seconds of the step on this machine, too")
     parser.add_argument("--depth", type=int, metavar="N", help="one line for each module of this depth")
     parser.add_argument("--draw", metavar="FILE", help="write a picture, .svg or .mmd (Mermaid)")
     parser.add_argument("--html", metavar="FILE", help="write a page with the table and the picture")

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from saccade.errors import InputError
 from saccade.inspection.memory import largest_batch, training_memory
 from saccade.inspection.smallest import check
 from saccade.inspection.table import Row, layer_table
+from saccade.inspection.timing import rates_of, step_seconds
+from saccade.inspection.trace import trace
 
 Record = dict[str, Any]
 LEAVES = ("conv", "linear", "pool", "norm", "matmul", "attention")
@@ -42,6 +45,14 @@ def summary(network: nn.Module, image: tuple[int, int, int], step: Step) -> Reco
         "memory": {"batch": step.batch, "precision": step.precision, "optimizer": step.optimizer, **memory.to_dict()},
         "layers": rows,
     }
+
+
+def predicted_time(network: nn.Module, image: tuple[int, int, int], step: Step) -> Record:
+    """Seconds of a training step on this machine's GPU where it has one, else on its CPU."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    seconds = step_seconds(trace(network, (1, *image)), step.batch, parameters, rates_of(device, step.precision))
+    return {"device": device, "precision": step.precision, "batch": step.batch, "seconds": round(seconds, 6)}
 
 
 def last_field(rows: list[Row]) -> list[int]:

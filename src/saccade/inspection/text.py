@@ -72,6 +72,9 @@ def totals(record: Record) -> list[tuple[str, str]]:
         ("  weights, gradients, state", " + ".join(gigabytes(memory[k]) for k in ("weights", "gradients", "state"))),
         ("  kept activations", gigabytes(memory["activations"])),
     ]
+    if "time" in record:
+        time = record["time"]
+        found.append((f"its time on this machine ({time['device']})", f"{time['seconds']:.3g} s"))
     if "largest_batch" in record:
         found.append(("largest batch that fits", f"{record['largest_batch']:,}"))
     return found
