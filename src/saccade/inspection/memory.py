@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.errors import InputError, suggestion
+from saccade.errors import InputError
 from saccade.inspection.trace import Op, Recorder, needs_values
 
 # Tensors of state that an optimizer keeps for each weight
@@ -51,9 +51,6 @@ def training_memory(
     tensor as it is saved, and each storage is counted once. In "bf16" weights stay in 32 bits and are cast, as by
     autocast.
     """
-    for word, known in ((precision, PRECISIONS), (optimizer, STATE)):
-        if word not in known:
-            raise InputError(f'"{word}" is none of {", ".join(known)}{suggestion(word, known)}')
     try:
         model, recorder, keeper = forward_pass(network, shape, PRECISIONS[precision], "meta")
     except InputError as error:

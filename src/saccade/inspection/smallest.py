@@ -16,14 +16,17 @@ def check(network: nn.Module, image: tuple[int, int, int]) -> None:
 
     A network that must see values cannot be tried without computing, and is not.
     """
-    model = copy.deepcopy(network).to("meta")
     try:
-        both(model, image)
+        both(copy.deepcopy(network).to("meta"), image)
     except InputError as error:
-        if needs_values(error):
-            return
-        side = smallest_side(model, image[0])
-        raise InputError(f"{error}{f'; the smallest side that passes is {side}' if side else ''}") from error
+        if not needs_values(error):
+            raise with_smallest(error, network, image[0]) from error
+
+
+def with_smallest(error: InputError, network: nn.Module, channels: int) -> InputError:
+    """The same with the smallest side that passes."""
+    side = None if needs_values(error) else smallest_side(network, channels)
+    return InputError(f"{error}{f'; the smallest side that passes is {side}' if side else ''}")
 
 
 def smallest_side(network: nn.Module, channels: int) -> int | None:

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from saccade.errors import InputError
-from saccade.inspection.memory import largest_batch, training_memory
-from saccade.inspection.smallest import check
+from saccade.errors import InputError, suggestion
+from saccade.inspection.memory import PRECISIONS, STATE, largest_batch, training_memory
+from saccade.inspection.smallest import with_smallest
 from saccade.inspection.table import Row, layer_table
 from saccade.inspection.timing import rates_of, step_seconds
 from saccade.inspection.trace import trace
@@ -31,9 +31,12 @@ def summary(network: nn.Module, image: tuple[int, int, int], step: Step) -> Reco
 
     MACs are multiply-accumulates of one image; FLOPs are twice as many.
     """
-    check(network, image)
-    rows = layer_table(network, image)
-    memory = training_memory(network, (step.batch, *image), step.precision, step.optimizer)
+    check_step(step)
+    try:
+        rows = layer_table(network, image)
+        memory = training_memory(network, (step.batch, *image), step.precision, step.optimizer)
+    except InputError as error:
+        raise with_smallest(error, network, image[0]) from error
     macs = sum(row["macs"] for row in rows)
     return {
         "input": list(image),
@@ -45,6 +48,15 @@ def summary(network: nn.Module, image: tuple[int, int, int], step: Step) -> Reco
         "memory": {"batch": step.batch, "precision": step.precision, "optimizer": step.optimizer, **memory.to_dict()},
         "layers": rows,
     }
+
+
+def check_step(step: Step) -> None:
+    """InputError for a batch, precision or optimizer that there is not."""
+    if step.batch < 1:
+        raise InputError(f"batch: at least one image, not {step.batch}")
+    for word, known in ((step.precision, PRECISIONS), (step.optimizer, STATE)):
+        if word not in known:
+            raise InputError(f'"{word}" is none of {", ".join(known)}{suggestion(word, known)}')
 
 
 def predicted_time(network: nn.Module, image: tuple[int, int, int], step: Step) -> Record:
