@@ -1,6 +1,7 @@
 """The report page, from a real run, in a real browser."""
 
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ def test_many_classes_become_a_list_of_pairs(run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_browser_shows_it_without_errors_at_any_width(run: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    """A headless Chromium that keeps what its console says."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
         pytest.skip("no chromium and chromedriver on this machine")
@@ -106,20 +109,29 @@ def test_a_browser_shows_it_without_errors_at_any_width(run: Path, tmp_path: Pat
     for word in (*quiet.split(), "disable-component-update", "disable-sync", f"user-data-dir={tmp_path / 'profile'}"):
         options.add_argument(f"--{word}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    try:
-        for scheme in ("light", "dark"):
-            for width in (390, 1280):
-                features = [{"name": "prefers-color-scheme", "value": scheme}]
-                browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-                size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-                browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-                browser.get(f"file://{run / 'report.html'}")
-                assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-                headings = browser.execute_script("return [...document.querySelectorAll('h1,h2')].map(h => h.innerText)")
-                assert "Scores" in headings
-                broken = "return [...document.images].filter(i => !i.naturalWidth).length"
-                assert browser.execute_script(broken) == 0
-        assert browser.get_log("browser") == []
-    finally:
-        browser.quit()
+    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()
+
+
+@pytest.mark.parametrize(("page", "heading"), [("report", "Scores"), ("inspection", "Layer by layer")])
+def test_a_browser_shows_it_without_errors_at_any_width(
+    run: Path, tmp_path: Path, browser: Any, page: str, heading: str
+) -> None:
+    file = run / "report.html"
+    if page == "inspection":
+        file = tmp_path / "inspection.html"
+        saccade.draw("googlenet", file, part="stages.0.1", depth=3, batch=2)
+    for scheme in ("light", "dark"):
+        for width in (390, 1280):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            browser.get(f"file://{file}")
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            headings = browser.execute_script("return [...document.querySelectorAll('h1,h2')].map(h => h.innerText)")
+            assert heading in headings
+            broken = "return [...document.images].filter(i => !i.naturalWidth).length"
+            assert browser.execute_script(broken) == 0
+    assert browser.get_log("browser") == []
