@@ -94,7 +94,6 @@ def test_many_classes_become_a_list_of_pairs(run: Path, tmp_path: Path) -> None:
     assert 'class="confusion"' not in page
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
     """A headless Chromium that keeps what its console says."""
@@ -114,6 +113,7 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     opened.quit()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize(("page", "heading"), [("report", "Scores"), ("inspection", "Layer by layer")])
 def test_a_browser_shows_it_without_errors_at_any_width(
     run: Path, tmp_path: Path, browser: Any, page: str, heading: str
