@@ -36,7 +36,7 @@ CASES = (
     Case("preresnet20", 32, 600, 4, 0.05),
     Case("resnet20:norm=after", 32, 600, 4, 0.05),
     Case("densenet40_bc", 32, 300, 4, 0.05),
-    Case("nin", 32, 600, 6, 0.02),
+    Case("nin", 32, 600, 8, 0.01),
 )
 
 
