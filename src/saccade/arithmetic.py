@@ -31,8 +31,14 @@ class Window:
         return self.dilation * (self.kernel - 1) + 1
 
 
+def check_size(size: int) -> None:
+    if size < 1:
+        raise ValueError(f"a size is at least 1, not {size}")
+
+
 def output_size(size: int, window: Window) -> int:
     """floor((n + 2p - d (k - 1) - 1) / s) + 1. ValueError where the kernel does not fit even once."""
+    check_size(size)
     padded = size + 2 * window.padding
     if window.span > padded:
         raise ValueError(
@@ -44,6 +50,7 @@ def output_size(size: int, window: Window) -> int:
 
 def transposed_size(size: int, window: Window, output_padding: int = 0) -> int:
     """(n - 1) s - 2p + d (k - 1) + 1 + output padding, the sizes that `output_size` brings to n."""
+    check_size(size)
     if not 0 <= output_padding < max(window.stride, window.dilation):
         raise ValueError(f"output padding {output_padding} must be smaller than stride or dilation")
     found = (size - 1) * window.stride - 2 * window.padding + window.span + output_padding
@@ -57,7 +64,7 @@ def same_padding(kernel: int, dilation: int = 1) -> int:
 
     ValueError where that is no whole number: an even kernel of odd dilation needs one zero more on one side.
     """
-    total = dilation * (kernel - 1)
+    total = Window(kernel, dilation=dilation).span - 1
     if total % 2:
         raise ValueError(
             f"a kernel of {kernel} needs {total} zeros in all, which is odd: {total // 2} on one side and "
@@ -68,6 +75,8 @@ def same_padding(kernel: int, dilation: int = 1) -> int:
 
 def padding_for(size: int, wanted: int, kernel: int, stride: int = 1, dilation: int = 1) -> int:
     """The fewest zeros on each side that bring `size` to `wanted`. ValueError with the sizes that can be had."""
+    check_size(size)
+    check_size(wanted)
     smallest = Window(kernel, stride, 0, dilation)
     lacking = (wanted - 1) * stride + smallest.span - size
     padding = max(0, -(-lacking // 2))
@@ -109,6 +118,7 @@ class Layer:
 
     def macs(self, height: int, width: int) -> int:
         """Multiply-accumulates for an output of this size, without the biases."""
+        check_size(min(height, width))
         return self.weights * height * width
 
 

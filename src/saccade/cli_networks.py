@@ -33,6 +33,8 @@ def inspect(parser: Parser, words: list[str]) -> int:
     options = vars(parser.parse(words))
     names, as_json = options.pop("network"), options.pop("json")
     depth, every = options.pop("depth"), options.pop("every")
+    if depth is not None and depth < 1:
+        raise InputError(f"depth: at least 1, not {depth}")
 
     from saccade import commands
     from saccade.inspection.text import inspection, side_by_side

@@ -71,7 +71,7 @@ def by_gradients(stage: Callable[[Tensor], Tensor], channels: int, side: int, ax
 families = [
     pytest.param(row, id=row.name, marks=[] if row.quick else [pytest.mark.slow])
     for row in ROWS
-    if "efficientnet" not in row.name and "1998" not in row.name
+    if "efficientnet" not in row.name
 ]
 
 
@@ -123,6 +123,25 @@ def test_an_irregular_network_agrees_with_gradients_at_every_place() -> None:
 class Crossed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x[:, :, ::2, ::2] + x[:, :, : x.shape[2] // 2, : x.shape[3] // 2]
+
+
+class FromWeights(nn.Module):
+    """A weight made of parameters adds nothing to what is seen; a Fourier transform sees everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.scale = nn.Conv2d(3, 4, 3, padding=1), nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x) * self.scale.softmax(0).view(1, -1, 1, 1)
+        return torch.fft.ifft2(torch.fft.fft2(x)).abs()
+
+
+def test_weights_of_weights_add_nothing_and_unknown_calls_see_everything() -> None:
+    ops = trace(FromWeights(), (1, 3, 16, 16))
+    fields = dict(zip([op.kind for op in ops], receptive_fields(ops, 0), strict=True))
+    assert fields["mul"].size == 3
+    assert fields["abs"] == ALL
 
 
 def test_maps_of_unequal_strides_are_refused() -> None:

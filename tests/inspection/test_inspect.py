@@ -17,6 +17,7 @@ from saccade.inspection.memory import STATE, training_memory
 from saccade.inspection.summary import folded, main_rows
 from saccade.inspection.table import layer_table
 from saccade.inspection.trace import UNUSED, trace
+from saccade.optim import freeze
 from saccade.zoo import find
 
 
@@ -113,6 +114,13 @@ class Broken(nn.Module):
         (["inspect", "nowhere.models:resnet50"], "there is no module nowhere.models"),
         (["inspect", "torchvision.models:resnet5"], "there is no resnet5 in torchvision.models"),
         (["inspect", "torch.nn:Conv2d"], "calling Conv2d() failed"),
+        (["inspect", "resnet18", "--classes", "0"], "classes: at least one"),
+        (["inspect", "resnet18", "--batch", "0"], "batch: at least one image"),
+        (["inspect", "resnet18", "--depth", "-1"], "depth: at least 1"),
+        (["inspect", "resnet18", "--fit", "1.2.3GiB"], "an amount of memory such as 8GiB"),
+        (["arithmetic", "padding", "32", "--kernel", "3", "--stride", "0"], "stride is 0; it is at least 1"),
+        (["arithmetic", "padding", "32", "--kernel", "-1"], "kernel is -1; it is at least 1"),
+        (["arithmetic", "size", "0", "--kernel", "3", "--padding", "2"], "a size is at least 1"),
         (["inspect", "resnet18", "--fit", "lots"], "an amount of memory such as 8GiB"),
         (["inspect", "resnet18", "--fit", "1MiB"], "not even 2 images at once fit"),
         (["inspect", "resnet18", "--precision", "fp8"], '"fp8" is none of fp32, bf16'),
@@ -176,6 +184,20 @@ def test_memory_counts_what_an_optimizer_keeps_and_bf16_halves_activations() -> 
         assert training_memory(network, (2, 3, 64, 64), "fp32", optimizer).state == tensors * weights
     full, half = (sum(training_memory(network, (8, 3, 64, 64), p).by_path.values()) for p in ("fp32", "bf16"))
     assert half / full == pytest.approx(0.52, abs=0.03)  # indices of max-pooling keep their size
+
+
+def test_frozen_parts_get_no_gradients() -> None:
+    network = find("vgg11").build(10, 3)
+    freeze(network, ["head"])
+    trained = 4 * sum(p.numel() for p in network.parameters() if p.requires_grad)
+    assert training_memory(network, (1, 3, 32, 32)).gradients <= trained
+
+
+def test_the_headline_is_the_last_map() -> None:
+    assert saccade.inspect("efficientnet_b0", batch=2)["receptive_field"] == []
+    assert saccade.inspect("resnet50", batch=2)["receptive_field"] == [427, 427]
+    assert saccade.inspect("vgg16", batch=2)["receptive_field"] == [212, 212]
+    assert saccade.inspect("lenet5_1998", batch=2)["receptive_field"] == [32, 32]
 
 
 def test_the_batch_that_fits_fits_and_the_next_does_not() -> None:

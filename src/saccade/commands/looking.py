@@ -132,7 +132,7 @@ def image_of(word: str | Sequence[int] | None) -> tuple[int, int, int] | None:
         sides = [int(each) for each in (word.lower().split("x") if isinstance(word, str) else word)]
     except ValueError:
         sides = []
-    if len(sides) != 3 or min(sides) < 1:
+    if len(sides) != 3 or min(sides) < 1 or max(sides) > 100_000:
         raise InputError(f'input: channels, height and width such as 3x224x224, not "{word}"')
     return sides[0], sides[1], sides[2]
 
@@ -140,7 +140,7 @@ def image_of(word: str | Sequence[int] | None) -> tuple[int, int, int] | None:
 def bytes_of(word: str | int) -> int:
     """Of "8GiB", "500MB" or a number."""
     units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-    met = re.fullmatch(r"([\d.]+)\s*([A-Z]*)", str(word).strip().upper())
+    met = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", str(word).strip().upper())
     if met is None or met[2] not in units:
         raise InputError(f'fit: an amount of memory such as 8GiB or 500MB, not "{word}"')
     return int(float(met[1]) * units[met[2]])

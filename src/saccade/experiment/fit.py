@@ -225,7 +225,7 @@ class Fit:
         measures: dict[str, float] = {
             "epoch": position.epoch + 1,
             "step": (position.epoch + 1) * self.batches_per_epoch,
-            "learning_rate": self.trainer.optimizer.param_groups[0]["lr"],
+            "learning_rate": max(group["lr"] for group in self.trainer.optimizer.param_groups),
             "train_loss": position.loss / position.images,
             "train_accuracy": position.correct / position.images,
         }

@@ -14,8 +14,10 @@ from saccade.experiment import folder, model
 from saccade.zoo.weights import TIMM, TORCHVISION, Loaded, in_order, transplant
 
 State = dict[str, Tensor]
-# Of ImageNet's training images in 0..1, with which the networks of torchvision and timm were trained
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+# Of ImageNet's training images in 0..1: what most published weights were trained with
+IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALF: Statistics = ((0.5,) * 3, (0.5,) * 3)  # of weights that came from TensorFlow
 
 
 def load_pretrained(network: nn.Module, weights: str, name: str) -> Loaded:
@@ -27,13 +29,18 @@ def load_pretrained(network: nn.Module, weights: str, name: str) -> Loaded:
         raise InputError(f"{weights}: these weights do not fit {name}: {error}") from error
 
 
-def statistics_for(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of the pixels that the weights were trained on."""
-    run = Path(weights)
+def statistics_for(weights: str, name: str) -> Statistics:
+    """Mean and deviation of the pixels that the weights of this network were trained on."""
+    run, plain = Path(weights), name.partition(":")[0]
     if (run / folder.MODEL).is_file():
         preprocess = model.load(run).preprocess
         return preprocess.mean, preprocess.std
-    return IMAGENET
+    if weights == "timm":
+        import timm
+
+        config = timm.get_pretrained_cfg(TIMM.get(plain, plain))
+        return (tuple(config.mean), tuple(config.std)) if config is not None else IMAGENET
+    return HALF if plain == "googlenet_bn" else IMAGENET  # torchvision's GoogLeNet transforms its input to these
 
 
 def fetched(weights: str, name: str) -> State:
@@ -42,9 +49,8 @@ def fetched(weights: str, name: str) -> State:
     if weights == "timm":
         return from_timm(name)
     if weights.startswith(("https://", "http://", "file://")):
-        return downloaded(
-            weights, lambda: torch.hub.load_state_dict_from_url(weights, map_location="cpu", weights_only=True)
-        )
+        load = torch.hub.load_state_dict_from_url
+        return unwrapped(downloaded(weights, lambda: load(weights, map_location="cpu", weights_only=True)), weights)
     path = Path(weights)
     if (path / folder.MODEL).is_file():
         path = path / folder.MODEL
@@ -62,10 +68,15 @@ def read(file: Path) -> State:
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{file}: no weights can be read from it ({reason})") from error
-    for key in ("state_dict", "model"):  # what training scripts wrap them in
+    return unwrapped(found, str(file))
+
+
+def unwrapped(found: Any, name: str) -> State:
+    """The tensors, out of what training scripts wrap them in."""
+    for key in ("state_dict", "model_state_dict", "model"):
         found = found.get(key, found) if isinstance(found, dict) else found
     if not isinstance(found, dict) or not found or not all(isinstance(t, Tensor) for t in found.values()):
-        raise InputError(f"{file}: this is no state of a network (names and tensors)")
+        raise InputError(f"{name}: this is no state of a network (names and tensors)")
     return found
 
 

@@ -104,8 +104,13 @@ def about_memory(fit: Fit) -> dict[str, Any]:
     """Bytes of a training step as predicted, and as met, by torch's allocator on a GPU, else by the process's growth."""
     size, channels = fit.prepared.preprocess.size, fit.prepared.preprocess.channels
     batch = min(fit.trainer.micro_batch, len(fit.train))
-    predicted = training_memory(fit.network, (batch, channels, size, size), fit.plan.precision, "momentum")
-    by = "torch's allocator" if fit.device.type == "cuda" else "growth of the process"
+    predicted = training_memory(
+        fit.network,
+        (batch, channels, size, size),
+        fit.plan.precision,
+        "momentum" if fit.recipe.optimizer.momentum else "sgd",
+    )
+    by = "torch's allocator" if fit.device.type == "cuda" else "growth of the process, read between steps"
     return {"predicted_bytes": predicted.training_bytes, "met_bytes": fit.position.memory or None, "met_by": by}
 
 

@@ -98,7 +98,7 @@ def normalized(recipe: Recipe, store: Store, train: np.ndarray) -> tuple[Recipe,
     """The recipe with mean and deviation of the pixels where they are not those of the training images."""
     images, channels = recipe.images, store.pixels.shape[3]
     if recipe.weights is not None and images.mean is None and images.std is None:
-        mean, std = statistics_for(recipe.weights)
+        mean, std = statistics_for(recipe.weights, recipe.network or "")
         if len(mean) != channels:
             raise InputError(
                 f"{recipe.weights}: these weights are for images of {len(mean)} channels; set --images.channels"

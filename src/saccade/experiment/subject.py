@@ -31,6 +31,8 @@ def subject(word: Any, classes: int | None = None, image: Image | None = None) -
 
     Networks of the zoo get 1,000 classes, or 10 where they are for images of up to 64 px, unless `classes` says otherwise.
     """
+    if classes is not None and classes < 1:
+        raise InputError(f"classes: at least one, not {classes}")
     if isinstance(word, nn.Module):
         return Subject(type(word).__name__, word, image or USUAL)
     name = str(word)
@@ -57,11 +59,14 @@ def imported(word: str) -> nn.Module:
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        found = getattr(import_module(file), name)
+        module = import_module(file)
     except ImportError as error:
         raise InputError(f"{word}: there is no module {file} ({error})") from error
-    except AttributeError as error:
-        raise InputError(f"{word}: there is no {name} in {file}") from error
+    except Exception as error:  # whatever a user's file does when it is imported
+        raise InputError(f"{word}: importing {file} failed ({type(error).__name__}: {error})") from error
+    if not hasattr(module, name):
+        raise InputError(f"{word}: there is no {name} in {file}")
+    found = getattr(module, name)
     try:
         made = found if isinstance(found, nn.Module) else found()
     except Exception as error:

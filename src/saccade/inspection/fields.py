@@ -15,17 +15,19 @@ AXES = (0, 1)  # height and width: dimensions 2 and 3 of a map (B, C, H, W)
 def receptive_fields(ops: Sequence[Op], axis: int) -> list[Field]:
     """What each call sees of the image along the axis, 0 for height and 1 for width.
 
-    Calls that neither move nor mix places see what their inputs see; whatever else this does not know sees everything.
-    InputError where maps of different strides meet.
+    Calls that neither move nor mix places see what their inputs see, normalizations among them, as is usual; whatever
+    else this does not know sees everything. What is computed from weights alone sees nothing and adds nothing; its own
+    field is ALL. InputError where maps of different strides meet.
     """
-    fields: list[Field] = []
+    fields: list[Field | None] = []
     for op in ops:
         try:
-            seen = [fields[i] if i >= 0 else Field() for i in op.inputs]
-            fields.append(behind(op, reduce(or_, seen) if seen else ALL, axis))
+            read = [fields[i] if i >= 0 else Field() for i in op.inputs]
+            seen = [field for field in read if field is not None]
+            fields.append(behind(op, reduce(or_, seen), axis) if seen else None)
         except ValueError as error:
             raise InputError(f"{op.path} ({op.kind}): {error}, so it has no receptive field") from error
-    return fields
+    return [ALL if field is None else field for field in fields]
 
 
 def behind(op: Op, seen: Field, axis: int) -> Field:
@@ -86,7 +88,7 @@ def enlarged(op: Op, seen: Field, axis: int) -> Field:
 
 def sliced(op: Op, seen: Field, axis: int) -> Field:
     """x[:, :, a::s, b::t]; any other index of the places sees everything."""
-    index = op.arguments["index"]
+    index = op.arguments.get("index", ())
     index = index if isinstance(index, tuple) else (index,)
     if not all(isinstance(each, slice) for each in index) or len(op.given[0]) != 4:
         return seen if keeps_places(op, axis) else ALL
@@ -97,21 +99,29 @@ def sliced(op: Op, seen: Field, axis: int) -> Field:
     return moved.window(Window(1, step)) if stop > start and step > 0 else ALL
 
 
-MIXING = {"linear", "matmul", "__matmul__", "mm", "bmm", "mean", "sum", "amax", "softmax", "roll", "flip", "fft2", "einsum"}
+# Calls that give every place what they make of that place alone, in any order of dimensions
+POINTWISE = set(
+    "add add_ sub sub_ mul mul_ div div_ true_divide neg abs exp log sqrt rsqrt pow square clamp clamp_ clip where maximum "
+    "minimum lerp addcmul addcdiv __add__ __radd__ __iadd__ __sub__ __rsub__ __isub__ __mul__ __rmul__ __imul__ "
+    "__truediv__ __rtruediv__ __pow__ __neg__ relu relu_ relu6 hardtanh hardtanh_ leaky_relu leaky_relu_ elu elu_ selu "
+    "celu gelu silu silu_ mish sigmoid sigmoid_ tanh tanh_ hardswish hardswish_ hardsigmoid softplus softsign logsigmoid "
+    "prelu threshold dropout dropout2d feature_dropout alpha_dropout batch_norm instance_norm group_norm layer_norm "
+    "rms_norm local_response_norm cat concat concatenate clone contiguous to type float half double bfloat16 detach chunk split "
+    "tensor_split zeros_like ones_like stochastic_depth".split()
+)
+ORDERS = ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2))  # of permutations between channels first and channels last
 
 
 def keeps_places(op: Op, axis: int) -> bool:
-    """Whether output place i comes from input place i alone: the same side, and no kind that mixes places.
+    """Whether output place i comes from input place i alone.
 
     A dense layer keeps the places of (B, H, W, C), the order in which it is applied at every place.
     """
-    if not op.given:
+    maps = [shape for shape in op.given if len(shape) == 4]
+    if len(op.shape) != 4 or not maps:
         return False
     if op.kind == "linear":
-        return len(op.shape) == 4 and op.shape[:3] == op.given[0][:3]
-    if op.kind in ("permute", "transpose", "movedim"):
-        return len(op.shape) == 4
-    maps = [shape for shape in op.given if len(shape) == 4]
-    if op.kind in MIXING or op.kind.startswith("adaptive") or len(op.shape) != 4 or not maps:
-        return False
-    return max(shape[2 + axis] for shape in maps) == op.shape[2 + axis]
+        return op.shape[:3] == op.given[0][:3]
+    if op.kind == "permute":
+        return op.arguments["dims"] in ORDERS
+    return op.kind in POINTWISE and max(shape[2 + axis] for shape in maps) == op.shape[2 + axis]

@@ -59,5 +59,5 @@ def kernels_of(word: str) -> list[Tensor]:
             if line.strip()
         ]
         return [torch.tensor(rows, dtype=torch.float64).reshape(len(rows), -1)]
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RuntimeError) as error:
         raise InputError(f"{file}: a kernel is rows of as many numbers each ({error})") from error

@@ -116,7 +116,7 @@ def fullest_moment(ops: Sequence[Op], saved: Sequence[int]) -> tuple[int, int, i
     saved = [*saved, *[0] * (len(ops) - len(saved))]
     live, gradients, fullest = sum(saved), 0, (sum(saved), 0, 0)
     for op, kept in zip(reversed(ops), reversed(saved[: len(ops)]), strict=True):
-        gradients += FULL * op.parameters
+        gradients += FULL * op.trained
         passing = op.bytes + sum(ops[i].bytes for i in op.inputs if i >= 0)
         fullest = max(fullest, (live, gradients, passing), key=sum)
         live -= kept

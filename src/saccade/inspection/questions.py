@@ -43,7 +43,7 @@ def padding(given: int, *, kernel: int, wanted: int | None = None, stride: int =
     if wanted is None and stride == 1:
         found = arithmetic.same_padding(kernel, dilation)
         return {"padding": found, "text": f"{dilation}*({kernel} - 1) / 2 = {found} keeps every size"}
-    target = -(-given // stride) if wanted is None else wanted
+    target = -(-given // Window(kernel, stride).stride) if wanted is None else wanted
     found = arithmetic.padding_for(given, target, kernel, stride, dilation)
     return {"padding": found, "size": target, "text": f"{found} zeros on each side bring {given} to {target}"}
 

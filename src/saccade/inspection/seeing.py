@@ -55,6 +55,8 @@ def effective_field(network: nn.Module, path: str, images: Tensor, fields: tuple
     """
     leaf = images.clone().requires_grad_(True)
     (out,) = outputs(network.eval(), [path], leaf)
+    if out.dim() != 4:
+        raise InputError(f"{path}: its output is no map of places, but {tuple(out.shape[1:])}")
     row, column = out.shape[2] // 2, out.shape[3] // 2
     out[:, :, row, column].sum().backward()
     assert leaf.grad is not None

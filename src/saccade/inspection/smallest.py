@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from saccade.errors import InputError
-from saccade.inspection.trace import needs_values, recorded
+from saccade.inspection.trace import dtype_of, needs_values, recorded
 
 LARGEST = 1024
 
@@ -47,8 +47,8 @@ def smallest_side(network: nn.Module, channels: int) -> int | None:
     high = 1
     while not passes(high):
         high *= 2
-        if high > LARGEST:
-            return None
+        if high > LARGEST:  # perhaps a range between two powers of two
+            return next((side for side in range(1, LARGEST) if passes(side)), None)
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2
@@ -59,4 +59,4 @@ def smallest_side(network: nn.Module, channels: int) -> int | None:
 def both(model: nn.Module, image: tuple[int, int, int]) -> None:
     """A pass in evaluation and one in training, of two images on the meta device."""
     for training in (False, True):
-        recorded(model.train(training), torch.empty(2, *image, device="meta"))
+        recorded(model.train(training), torch.empty(2, *image, device="meta", dtype=dtype_of(model)))

@@ -41,6 +41,7 @@ class Op:
     arguments: Mapping[str, Any]  # by name, for the kinds of ARGUMENTS
     parameters: int
     biases: int  # of the parameters
+    trained: int  # of the parameters, those that get a gradient
     macs: int  # multiply-accumulates
     bytes: int  # of its output
 
@@ -48,16 +49,21 @@ class Op:
 def trace(network: nn.Module, shape: Shape) -> list[Op]:
     """Every call of a forward pass over images (B, C, H, W) in evaluation mode.
 
-    On the meta device: nothing is computed and no weight allocated. A network that must see values, or makes tensors on a
-    device of its own choice, is run on the CPU instead. InputError with the path of the layer that fails.
+    On the meta device, with a copy of the network: nothing is computed. A network that must see values, or makes tensors
+    on a device of its own choice, is run on the CPU instead. InputError with the path of the layer that fails.
     """
-    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+    dtype = dtype_of(network)
     try:
         return recorded(copy.deepcopy(network).to("meta").eval(), torch.empty(shape, device="meta", dtype=dtype))
     except Exception as error:
         if not needs_values(error) or any(p.is_meta for p in network.parameters()):
             raise
     return recorded(copy.deepcopy(network).to("cpu").eval(), torch.zeros(shape, dtype=dtype))
+
+
+def dtype_of(network: nn.Module) -> torch.dtype:
+    """Of the images that the network takes."""
+    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
 
 
 def needs_values(error: BaseException) -> bool:
@@ -84,6 +90,7 @@ class Recorder(TorchFunctionMode):
         self.origin = {id(images): -1}  # which call made each tensor
         self.alive = [images]  # so that no id is used twice
         self.unread = {id(p): (name, p.numel()) for name, p in model.named_parameters()}
+        self.trained = {name for name, p in model.named_parameters() if p.requires_grad}
         self.path = [""]
 
     def run(self, images: Tensor) -> Any:
@@ -120,31 +127,30 @@ class Recorder(TorchFunctionMode):
         result, macs = counted(function, kind, args, kwargs)
         outputs = [t for t in flat([result]) if isinstance(t, Tensor)]
         if outputs and kind != "__get__" and (inputs or any(id(t) in self.unread for t in tensors)):
-            parameters, biases = self.read(tensors)
+            new = [self.unread.pop(id(t)) for t in tensors if id(t) in self.unread]
             for out in outputs:
                 self.origin[id(out)] = len(self.ops)
             self.alive += outputs
             shape, bytes_ = tuple(outputs[0].shape), sum(t.numel() * t.element_size() for t in outputs)
             arguments = dict(zip(ARGUMENTS.get(kind, ()), args, strict=False)) | kwargs
             arguments = {name: value for name, value in arguments.items() if not isinstance(value, Tensor)}
+            if kind == "permute":
+                arguments = {"dims": tuple(flat([args[1:], *kwargs.values()]))}
             macs = FORMULAS[kind](given, shape) if kind in FORMULAS else macs
-            self.ops.append(Op(self.path[-1], kind, inputs, given, shape, arguments, parameters, biases, macs, bytes_))
+            self.ops.append(Op(self.path[-1], kind, inputs, given, shape, arguments, *self.values(new), macs, bytes_))
         return result
 
-    def read(self, tensors: list[Tensor]) -> tuple[int, int]:
-        """How many parameters are read for the first time, and how many of them are biases."""
-        new = [self.unread.pop(id(t)) for t in tensors if id(t) in self.unread]
-        return sum(count for _, count in new), sum(count for name, count in new if is_bias(name))
+    def values(self, read: list[tuple[str, int]]) -> tuple[int, int, int]:
+        """Parameters that are read for the first time, how many of them are biases, and how many are trained."""
+        biases = sum(count for name, count in read if is_bias(name))
+        return sum(count for _, count in read), biases, sum(count for name, count in read if name in self.trained)
 
     def left_out(self) -> list[Op]:
         """A line for each module with parameters that no call has read, such as classifiers used in training alone."""
         own: dict[str, list[tuple[str, int]]] = {}
         for name, count in self.unread.values():
             own.setdefault(name.rpartition(".")[0], []).append((name, count))
-        return [
-            Op(path, UNUSED, (), (), (), {}, sum(n for _, n in new), sum(n for name, n in new if is_bias(name)), 0, 0)
-            for path, new in own.items()
-        ]
+        return [Op(path, UNUSED, (), (), (), {}, *self.values(new)[:2], 0, 0, 0) for path, new in own.items()]
 
 
 def is_bias(name: str) -> bool:

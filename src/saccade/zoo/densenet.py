@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from saccade.errors import InputError
 from saccade.layers import Append, conv, initialize, preactivated, preactivation
 from saccade.zoo.network import ConvNet, classifier
 
@@ -55,6 +56,8 @@ def densenet_small(depth: int, compressed: bool, classes: int, channels: int = 3
     Three blocks of (depth - 4) / 3 convolutions, in pairs with a bottleneck; the stem has 16 channels, or twice the
     growth in BC. (B, channels, 4 or more, same) to (B, classes).
     """
+    if growth < 1:
+        raise InputError(f"growth: at least one channel, not {growth}")
     layers = (depth - 4) // (6 if compressed else 3)
     width = 2 * growth if compressed else 16
     stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)

@@ -89,7 +89,8 @@ def googlenet(classes: int, channels: int = 3) -> GoogLeNet:
     """As published: true 5x5 branches, local response normalization, no batch norm; 6,998,552 parameters in use.
 
     (B, channels, 224, 224) to (B, classes), and in training two auxiliary scores, with 6,379,728 parameters more. The
-    constants of the response normalization are AlexNet's with k = 1; weights start uniform by Glorot's rule.
+    constants of the response normalization, which the paper does not print, are those of Caffe's model; weights start
+    uniform by Glorot's rule.
     """
     conv = partial(layers.conv, norm=None)
     response = partial(nn.LocalResponseNorm, 5, alpha=1e-4, beta=0.75, k=1)

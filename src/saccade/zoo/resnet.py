@@ -92,6 +92,19 @@ def preactivated_block(cin: int, planes: int, stride: int, variant: Variant) -> 
     return shared.append(Residual(nn.Sequential(*units), shortcut)), cout
 
 
+def share_first(stage: nn.Sequential) -> None:
+    """The first activation of the network comes before its paths part (arXiv:1603.05027, appendix)."""
+    first = stage[0]
+    if isinstance(first, Residual):
+        assert isinstance(first.body, nn.Sequential)
+        unit = first.body[0]
+        shared = nn.Sequential()
+        for name in ("norm", "act"):
+            shared.add_module(name, unit.get_submodule(name))
+            delattr(unit, name)
+        stage[0] = shared.append(first)
+
+
 def tower(variant: Variant, make: Callable[..., tuple[nn.Module, int]]) -> tuple[list[nn.Sequential], int]:
     """The stages, and the channels that come out."""
     stages, cin = [], variant.width
@@ -133,8 +146,9 @@ def preresnet(name: str, classes: int, channels: int = 3) -> ConvNet:
     variant = (LARGE | SMALL)[name]
     stem: nn.Module = nn.Conv2d(channels, variant.width, 3, padding=1, bias=False)
     if name in LARGE:
-        stem = nn.Sequential(conv(channels, variant.width, 7, 2), nn.MaxPool2d(3, 2, 1))
+        stem = nn.Sequential(nn.Conv2d(channels, variant.width, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1))
     stages, cin = tower(variant, preactivated_block)
+    share_first(stages[0])
     stages[-1].extend(preactivation(cin))
     network = ConvNet(stem, stages, classifier(cin, classes))
     initialize(network)

@@ -38,11 +38,15 @@ def transplant(source: Mapping[str, Tensor], network: nn.Module) -> Loaded:
     if set(own) == set(given):
         given = {name: given[name] for name in own}
     fresh, taken = [], {}
-    classes = tuple(list(t.values())[-1].shape[0] if t else 0 for t in (own, given))
+    classes = tuple((*list(t.values())[-1].shape, 0)[0] if t else 0 for t in (own, given))
     for (name, here), (other, there) in zip(own.items(), given.items(), strict=False):
         if here.numel() == there.numel() and here.shape[:1] == there.shape[:1]:
             taken[name] = there.view(here.shape).to(here.dtype)
-        elif classes[0] != classes[1] and (here.shape[0], there.shape[0]) == classes and here.shape[1:] == there.shape[1:]:
+        elif (
+            classes[0] != classes[1]
+            and (*here.shape[:1], *there.shape[:1]) == classes
+            and fits_but_for_classes(here, there)
+        ):
             fresh.append(name)
         else:
             raise InputError(f"{name} {tuple(here.shape)} does not match {other} {tuple(there.shape)}")
@@ -50,6 +54,10 @@ def transplant(source: Mapping[str, Tensor], network: nn.Module) -> Loaded:
         raise InputError(f"the network has {len(own)} tensors, the file {len(given)}")
     network.load_state_dict({**network.state_dict(), **taken})
     return Loaded(len(taken), sum(t.numel() for t in taken.values()), tuple(fresh))
+
+
+def fits_but_for_classes(here: Tensor, there: Tensor) -> bool:
+    return here[0].numel() == there[0].numel()
 
 
 def counted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
