@@ -39,6 +39,8 @@ def behind(op: Op, seen: Field, axis: int) -> Field:
             return seen.window(window_of(op, op.given[1][2 + axis], axis))
         case "max_pool2d" | "avg_pool2d":
             return seen.window(window_of(op, along(op.arguments["kernel_size"], axis), axis))
+        case "adaptive_avg_pool2d" | "adaptive_max_pool2d":
+            return evenly_pooled(op, seen, axis)
         case "conv_transpose2d":
             return seen.transposed(window_of(op, op.given[1][2 + axis], axis))
         case "pad":
@@ -67,6 +69,14 @@ def window_of(op: Op, kernel: int, axis: int) -> Window:
     if isinstance(padding, str):  # torch puts the smaller half of "same" first
         padding = dilation * (kernel - 1) // 2 if padding == "same" else 0
     return Window(kernel, along(stride, axis), along(padding, axis), dilation)
+
+
+def evenly_pooled(op: Op, seen: Field, axis: int) -> Field:
+    """Pooling to a size that divides the map's is pooling by a window; to one place it sees the whole map."""
+    before, after = op.given[0][2 + axis], op.shape[2 + axis]
+    if after == 1 or before % after:
+        return ALL
+    return seen.window(Window(before // after, before // after))
 
 
 def padded(op: Op, seen: Field, axis: int) -> Field:
@@ -106,8 +116,8 @@ POINTWISE = set(
     "__truediv__ __rtruediv__ __pow__ __neg__ relu relu_ relu6 hardtanh hardtanh_ leaky_relu leaky_relu_ elu elu_ selu "
     "celu gelu silu silu_ mish sigmoid sigmoid_ tanh tanh_ hardswish hardswish_ hardsigmoid softplus softsign logsigmoid "
     "prelu threshold dropout dropout2d feature_dropout alpha_dropout batch_norm instance_norm group_norm layer_norm "
-    "rms_norm local_response_norm cat concat concatenate clone contiguous to type float half double bfloat16 detach chunk split "
-    "tensor_split zeros_like ones_like stochastic_depth".split()
+    "rms_norm local_response_norm cat concat concatenate clone contiguous to type float half double bfloat16 "
+    "detach chunk split tensor_split zeros_like ones_like stochastic_depth".split()
 )
 ORDERS = ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2))  # of permutations between channels first and channels last
 

@@ -69,7 +69,7 @@ def predicted_time(network: nn.Module, image: tuple[int, int, int], step: Step) 
 
 def last_field(rows: list[Row]) -> list[int]:
     """What a place of the last map sees, before it is pooled or flattened; [] where that is the whole image."""
-    maps = [row for row in rows if len(row["output"]) == 3 and (None not in row["offset"] or max(row["output"][1:]) > 1)]
+    maps = [row for row in rows if len(row["output"]) == 3 and (None not in row["offset"] or row["output"].count(1) < 2)]
     last = maps[-1] if maps else None
     return last["receptive_field"] if last and None not in last["offset"] else []
 
