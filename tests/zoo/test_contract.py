@@ -107,9 +107,7 @@ def test_a_step_reaches_every_parameter(row: Row) -> None:
     for path, parameter in network.named_parameters():
         assert parameter.grad is not None, path
         assert parameter.grad.isfinite().all(), path
-    reached = sum(bool(p.grad.any()) for p in network.parameters())  # type: ignore[union-attr]
-    # behind dead ReLUs and dropout a few tensors of a few images may get nothing but zeros
-    assert reached >= 0.9 * len(list(network.parameters()))
+        assert parameter.grad.any(), path
 
 
 @costly

@@ -22,19 +22,19 @@ def inspect(
     input: str | Sequence[int] | None = None,
     classes: int | None = None,
     fit: str | int | None = None,
+    time: bool = False,
     **step: Any,
 ) -> Record:
     """Layers, counts, receptive fields and the memory of a training step; nothing is computed or trained.
 
     `network`: a name, a run folder, "module:callable", or an nn.Module. `input`: "3x224x224" or (3, 224, 224). `fit`: a
-    memory, "8GiB" or bytes, to be answered with the largest batch. `step`: batch, precision, optimizer; and `time=True`
-    for its seconds on this machine, whose rates are measured once.
+    memory, "8GiB" or bytes, to be answered with the largest batch. `step`: batch, precision, optimizer; `time` adds
+    its seconds on this machine, whose rates are measured once.
     """
     from saccade.experiment.subject import subject
     from saccade.inspection.summary import Step, fitting, predicted_time, summary
 
     found = subject(network, classes, image_of(input))
-    time = step.pop("time", False)
     wanted = Step(**step)
     record = {"network": found.name, **summary(found.network, found.image, wanted)}
     if time:

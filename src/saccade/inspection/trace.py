@@ -67,9 +67,10 @@ def dtype_of(network: nn.Module) -> torch.dtype:
 
 
 def needs_values(error: BaseException) -> bool:
-    """Whether the meta device is the cause."""
+    """Whether the meta device is the cause: torch raises NotImplementedError, or names the device or its tensors."""
     cause = error.__cause__ or error
-    return isinstance(cause, NotImplementedError) or "meta" in str(cause).lower()
+    words = ("meta tensor", "meta device", "device meta", "device=meta", "meta and cpu", "cpu and meta")
+    return isinstance(cause, NotImplementedError) or any(word in str(cause).lower() for word in words)
 
 
 def recorded(model: nn.Module, images: Tensor) -> list[Op]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
+from saccade.inspection import text as plain
+
 
 def text(value: object) -> str:
     return escape(str(value))
@@ -42,11 +44,8 @@ def count(value: float) -> str:
 
 
 def short(value: float) -> str:
-    """1,814,073,344 as 1.81 G."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if value >= size:
-            return f"{value / size:.3g}\u202f{letter}"
-    return f"{value:.0f}"
+    """1,814,073,344 as 1.81 G, in one piece."""
+    return plain.short(value).replace(" ", "\u202f")
 
 
 def bar(share: float) -> str:

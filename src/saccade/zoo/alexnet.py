@@ -51,6 +51,13 @@ def overlapping() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, 2)
 
 
+def dense_layers(classes: int) -> list[nn.Module]:
+    """What decides, on a map of (256, 6, 6): dropout before both hidden layers (section 4.2)."""
+    hidden = [(256 * 6 * 6, 4096), (4096, 4096)]
+    layers = [each for sizes in hidden for each in (nn.Dropout(0.5), nn.Linear(*sizes), nn.ReLU(inplace=True))]
+    return [nn.Flatten(), *layers, nn.Linear(4096, classes)]
+
+
 def alexnet(classes: int, channels: int = 3, *, start: str = "he") -> ConvNet:
     """As published: two towers that meet before the third and before the dense layers; 60,965,224 parameters.
 
@@ -63,17 +70,7 @@ def alexnet(classes: int, channels: int = 3, *, start: str = "he") -> ConvNet:
         raise InputError(f'alexnet: start is he or published, not "{start}"')
     lower = [nn.Sequential(normalized(channels, 48, 11, stride=4), overlapping(), normalized(48, 128, 5)) for _ in "ab"]
     upper = [nn.Sequential(filters(256, 192, 3), filters(192, 192, 3), filters(192, 128, 3)) for _ in "ab"]
-    head = nn.Sequential(
-        overlapping(),
-        nn.Flatten(),
-        nn.Dropout(0.5),
-        nn.Linear(256 * 6 * 6, 4096),
-        nn.ReLU(inplace=True),
-        nn.Dropout(0.5),
-        nn.Linear(4096, 4096),
-        nn.ReLU(inplace=True),
-        nn.Linear(4096, classes),
-    )
+    head = nn.Sequential(overlapping(), *dense_layers(classes))
     network = ConvNet(Branches(lower), [nn.Sequential(overlapping(), Branches(upper))], head)
     (start_by_variance if start == "he" else start_as_published)(network)
     return network
@@ -92,17 +89,6 @@ def alexnet_one_tower(classes: int, channels: int = 3) -> ConvNet:
     for cout, kernel, stride, padding in ONE_TOWER:
         units.append(nn.Sequential(nn.Conv2d(cin, cout, kernel, stride, padding), nn.ReLU(inplace=True)))
         cin = cout
-    head = nn.Sequential(
-        nn.MaxPool2d(3, 2),
-        nn.AdaptiveAvgPool2d(6),
-        nn.Flatten(),
-        nn.Dropout(0.5),
-        nn.Linear(256 * 6 * 6, 4096),
-        nn.ReLU(inplace=True),
-        nn.Dropout(0.5),
-        nn.Linear(4096, 4096),
-        nn.ReLU(inplace=True),
-        nn.Linear(4096, classes),
-    )
-    stages = [nn.Sequential(nn.MaxPool2d(3, 2), units[1]), nn.Sequential(nn.MaxPool2d(3, 2), *units[2:])]
+    head = nn.Sequential(overlapping(), nn.AdaptiveAvgPool2d(6), *dense_layers(classes))
+    stages = [nn.Sequential(overlapping(), units[1]), nn.Sequential(overlapping(), *units[2:])]
     return ConvNet(units[0], stages, head)
