@@ -50,8 +50,8 @@ def percentile_interval(
     return float(low), float(high)
 
 
-def gap_interval(gaps: np.ndarray, seed: int, level: float = 0.95) -> tuple[float, float]:
-    """For the sum over bins of |mean gap|, from the gaps (N, bins) of single images; cut at 0, and up to the value itself.
+def gap_estimate(gaps: np.ndarray, seed: int, level: float = 0.95) -> Estimate:
+    """The sum over bins of |mean gap|, from the gaps (N, bins) of single images; its interval reaches up to it at least.
 
     Noise alone makes such a sum larger than it is, and a bootstrap repeats that. So the interval inverts a test instead:
     of all multiples of the mean gaps met, it keeps those that, with the bootstrap's noise, give a sum like the one met.
@@ -66,7 +66,8 @@ def gap_interval(gaps: np.ndarray, seed: int, level: float = 0.95) -> tuple[floa
         low, high = np.quantile(np.abs(scale * met + noise).sum(1), [rare, 1 - rare])
         if low <= value <= high:
             kept.append(scale * value)
-    return (kept[0], max(value, kept[-1])) if kept else (0.0, value)
+    low, high = (min(kept, default=0.0), max(kept, default=value))
+    return Estimate(value, min(low, value), max(high, value), len(gaps))
 
 
 def resampled(statistic: Callable[[np.ndarray], np.ndarray], n: int, seed: int, resamples: int) -> np.ndarray:

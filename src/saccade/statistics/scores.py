@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_array
 
-from saccade.statistics.calibration import bin_of, expected_calibration_error
+from saccade.statistics.calibration import bin_of
 from saccade.statistics.classification import brier_scores, check, confusion_matrix, log_losses, per_class, top_k
-from saccade.statistics.interval import Estimate, gap_interval, percentile_interval, wilson
+from saccade.statistics.interval import Estimate, gap_estimate, percentile_interval, wilson
 
 BINS = 15
 
@@ -15,7 +15,7 @@ BINS = 15
 def classification_scores(labels: np.ndarray, probabilities: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
     """Accuracy (Wilson), top-5 from ten classes on (Wilson), and bootstrap over images for the others.
 
-    The calibration error of few images is too large by chance; its interval allows for that, see gap_interval.
+    The calibration error of few images is too large by chance; its interval allows for that, see gap_estimate.
 
     Macro F1 and balanced accuracy are means over the classes that occur among the labels.
     """
@@ -35,8 +35,7 @@ def classification_scores(labels: np.ndarray, probabilities: np.ndarray, seed: i
     }
     for name, (value, statistic) in values.items():
         found[name] = Estimate(value, *percentile_interval(statistic, n, seed), n)
-    ece = expected_calibration_error(labels, probabilities, BINS)
-    found["ece"] = Estimate(ece, *gap_interval(_gaps(labels, probabilities), seed), n)
+    found["ece"] = gap_estimate(_gaps(labels, probabilities), seed)
     return found
 
 
