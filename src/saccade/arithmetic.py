@@ -209,6 +209,22 @@ class Field:
             found.append(hull(self.at(i) for i in under))
         return Field(self.step, tuple(found))
 
+    def aligned(self, before: int, after: int) -> "Field":
+        """Behind linear upsampling of `before` places to `after` whose first and last places are the same.
+
+        Each place lies elsewhere between two others, so the period is the whole map. ValueError where the period of the
+        map before does not divide it.
+        """
+        if self == ALL:
+            return ALL
+        if before % len(self.intervals):
+            raise ValueError(f"a map of {before} places does not repeat after {len(self.intervals)}")
+        found = []
+        for place in range(after):
+            between = Fraction(place * (before - 1), max(1, after - 1))
+            found.append(hull(self.at(i) for i in (floor(between), ceil(between))))
+        return Field(before // len(self.intervals) * self.step, tuple(found))
+
     def __or__(self, other: "Field") -> "Field":
         """What a sum or a concatenation of the two sees. ValueError where their strides differ."""
         if ALL in (self, other):

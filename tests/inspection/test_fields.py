@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torchvision
 from contract import ROWS, Row
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -118,6 +119,90 @@ def test_an_irregular_network_agrees_with_gradients_at_every_place() -> None:
             assert images.grad is not None
             reached = images.grad.abs().sum((0, 1, 3 - axis)).nonzero().flatten()
             assert (int(reached.min()), int(reached.max())) == field.at(place), (axis, place)
+
+
+class ChannelsLast(nn.Module):
+    """(B, H, W, C): a dense layer at every place, a slice, a norm; a mean over channels that weighs places, a shuffle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1)
+        self.dense = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x).permute(0, 2, 3, 1)
+        x = self.dense(x)[:, 1:, 2:].movedim(-1, 1)
+        x = x * (1 + x.mean(1, keepdim=True)) + x[:, 0].unsqueeze(1) + x.sum(1)[:, None]
+        b, c, h, w = x.shape
+        x = x.view(b, 2, c // 2, h, w).transpose(1, 2).flatten(1, 2)
+        return self.last(x)
+
+
+class Turned(nn.Module):
+    """The axes change places and back, halves are split, swapped and joined, a matrix mixes channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tall, self.mix = nn.Conv2d(1, 4, (3, 1), padding=(1, 0)), nn.Parameter(torch.ones(4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.tall(x.transpose(2, 3)).mT
+        x = torch.cat([half.flip(1) for half in x.chunk(2, dim=1)][::-1], 1).softmax(1) + x
+        x = (self.mix @ x.permute(0, 2, 1, 3)).transpose(1, 2)
+        return torch.stack([x, x[:, :1].expand_as(x)], 1).amax((1, 2), keepdim=False)[:, None]
+
+
+class Upscaled(nn.Module):
+    """Sub-pixel convolution, its reverse, and upsampling that keeps the corners."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pixel_shuffle(self.wide(x), 2)
+        x = self.narrow(F.pixel_unshuffle(x, 2))
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+
+
+class Overwritten(nn.Module):
+    """Parts are written in place: into a slice, into a view, and through the weights' own views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.far = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(1, 2, 7, padding=3)
+        self.mix = nn.Parameter(torch.ones(4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.near(x)
+        y = y.clone()
+        y[:, 1:3] = self.far(x)
+        y = F.linear(y.permute(0, 2, 3, 1), self.mix.T).permute(0, 3, 1, 2)
+        z = torch.zeros_like(y)
+        z[:, :2].add_(y[:, 2:])
+        return z + y.data
+
+
+@pytest.mark.parametrize("network", [ChannelsLast, Turned, Upscaled, Overwritten])
+def test_other_orders_of_dimensions_agree_with_gradients(network: type[nn.Module]) -> None:
+    model = transparent(network())
+    ops = trace(model, (1, 1, 24, 24))
+    assert sum(op.parameters for op in ops) == sum(p.numel() for p in model.parameters())
+    for axis in (0, 1):
+        field = receptive_fields(ops, axis)[-1]
+        for place in range(8, 16):
+            images = torch.rand(1, 1, 24, 24, dtype=torch.float64, requires_grad=True)
+            model(images).select(2 + axis, place).sum().backward()
+            assert images.grad is not None
+            reached = images.grad.abs().sum((0, 1, 3 - axis)).nonzero().flatten()
+            assert (int(reached.min()), int(reached.max())) == field.at(place), (axis, place)
+
+
+def test_a_shuffle_of_channels_hides_nothing() -> None:
+    network = torchvision.models.shufflenet_v2_x0_5(weights=None)
+    ops = trace(network, (1, 3, 224, 224))
+    fields = receptive_fields(ops, 0)
+    assert all(field != ALL for op, field in zip(ops, fields, strict=True) if len(op.shape) == 4)
 
 
 class Crossed(nn.Module):

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from saccade.data.cache import cache_folder
-from saccade.inspection.trace import Op
+from saccade.inspection.trace import WRITTEN, Op
 from saccade.writing import write_text
 
 BATCH = 8
@@ -24,7 +24,19 @@ SAMPLES = {  # kind of convolution: channels in and out, side of kernel, groups,
     "1x1": ((16, 96, 1, 1, 56), (64, 256, 1, 1, 56), (256, 256, 1, 1, 14), (1024, 512, 1, 1, 7)),
     "depthwise": ((32, 32, 3, 32, 112), (144, 144, 3, 144, 56), (512, 512, 3, 512, 14)),
 }
-VIEWS = {"flatten", "view", "reshape", "permute", "transpose", "size", "contiguous", "__getitem__", "unsqueeze", "squeeze"}
+VIEWS = {
+    WRITTEN,
+    "flatten",
+    "view",
+    "reshape",
+    "permute",
+    "transpose",
+    "size",
+    "contiguous",
+    "__getitem__",
+    "unsqueeze",
+    "squeeze",
+}
 
 
 # Of normalizations that torch puts together of several calls

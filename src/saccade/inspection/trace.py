@@ -25,8 +25,20 @@ ARGUMENTS = {
     "avg_pool2d": ("input", "kernel_size", "stride", "padding", "ceil_mode"),
     "pad": ("input", "pad", "mode", "value"),
     "interpolate": ("input", "size", "scale_factor", "mode", "align_corners"),
-    "__getitem__": ("input", "index"),
+    **dict.fromkeys(("__getitem__", "__setitem__"), ("input", "index")),
+    **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), ("input", "factor")),
+    **dict.fromkeys(("transpose", "swapaxes", "swapdims"), ("input", "dim0", "dim1")),
+    **dict.fromkeys(("movedim", "moveaxis"), ("input", "source", "destination")),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), ("tensors", "dim")),
+    **dict.fromkeys(("chunk", "split", "tensor_split"), ("input", "sections", "dim")),
+    **dict.fromkeys(("select", "narrow", "unbind", "squeeze", "unsqueeze"), ("input", "dim")),
+    **dict.fromkeys(("softmax", "log_softmax", "glu", "cumsum", "flip", "argmax", "logsumexp"), ("input", "dim")),
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "std", "var", "prod"), ("input", "dim", "keepdim")),
+    "norm": ("input", "p", "dim", "keepdim"),
+    "normalize": ("input", "p", "dim"),
+    "roll": ("input", "shifts", "dim"),
 }
+WRITTEN = "written in place"
 
 
 @dataclass(frozen=True)
@@ -35,8 +47,8 @@ class Op:
 
     path: str  # the module that made it, such as "stages.0.1.body.0.conv"
     kind: str  # the function called: "conv2d", "add", "cat", ...
-    inputs: tuple[int, ...]  # the calls whose outputs it reads; -1 is the image
-    given: tuple[Shape, ...]  # shapes of the tensors that it reads
+    sources: tuple[int | None, ...]  # the call that made each tensor that it reads; -1 is the image, None a weight
+    given: tuple[Shape, ...]  # shapes of these tensors
     shape: Shape  # of its output
     arguments: Mapping[str, Any]  # by name, for the kinds of ARGUMENTS
     parameters: int
@@ -44,6 +56,11 @@ class Op:
     trained: int  # of the parameters, those that get a gradient
     macs: int  # multiply-accumulates
     bytes: int  # of its output
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The calls whose outputs it reads."""
+        return tuple(source for source in self.sources if source is not None)
 
 
 def trace(network: nn.Module, shape: Shape) -> list[Op]:
@@ -121,25 +138,35 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        kind = function.__name__
+        kind = function.__name__ if function.__name__ != "__get__" else function.__self__.__name__  # x.T is called "T"
         tensors = [t for t in flat([args, list(kwargs.values())]) if isinstance(t, Tensor)]
-        inputs = tuple(self.origin[id(t)] for t in tensors if id(t) in self.origin)
+        sources = tuple(self.origin.get(id(t)) for t in tensors)
         given = tuple(tuple(t.shape) for t in tensors)
         result, macs = counted(function, kind, args, kwargs)
-        outputs = [t for t in flat([result]) if isinstance(t, Tensor)]
-        if outputs and kind != "__get__" and (inputs or any(id(t) in self.unread for t in tensors)):
+        outputs = [t for t in flat([args[0] if kind == "__setitem__" else result]) if isinstance(t, Tensor)]
+        if outputs and (self.origin.keys() | self.unread.keys()) & {id(t) for t in tensors}:
             new = [self.unread.pop(id(t)) for t in tensors if id(t) in self.unread]
-            for out in outputs:
-                self.origin[id(out)] = len(self.ops)
-            self.alive += outputs
             shape, bytes_ = tuple(outputs[0].shape), sum(t.numel() * t.element_size() for t in outputs)
-            arguments = dict(zip(ARGUMENTS.get(kind, ()), args, strict=False)) | kwargs
-            arguments = {name: value for name, value in arguments.items() if not isinstance(value, Tensor)}
-            if kind == "permute":
-                arguments = {"dims": tuple(flat([args[1:], *kwargs.values()]))}
             macs = FORMULAS[kind](given, shape) if kind in FORMULAS else macs
-            self.ops.append(Op(self.path[-1], kind, inputs, given, shape, arguments, *self.values(new), macs, bytes_))
+            arguments = arguments_of(kind, args, kwargs)
+            self.add(Op(self.path[-1], kind, sources, given, shape, arguments, *self.values(new), macs, bytes_), outputs)
+            if writes(kind):
+                self.write_through(outputs[0])
         return result
+
+    def add(self, op: Op, outputs: list[Tensor]) -> None:
+        for out in outputs:
+            self.origin[id(out)] = len(self.ops)
+        self.alive += outputs
+        self.ops.append(op)
+
+    def write_through(self, target: Tensor) -> None:
+        """What is written into a tensor in place is in every other one that shares its memory."""
+        base, written = target if target._base is None else target._base, len(self.ops) - 1
+        sharing = {id(t): t for t in self.alive if t is not target and (t is base or t._base is base)}
+        for other in sharing.values():
+            sources, given = (self.origin[id(other)], written), (tuple(other.shape), tuple(target.shape))
+            self.add(Op(self.path[-1], WRITTEN, sources, given, given[0], {}, 0, 0, 0, 0, 0), [other])
 
     def values(self, read: list[tuple[str, int]]) -> tuple[int, int, int]:
         """Parameters that are read for the first time, how many of them are biases, and how many are trained."""
@@ -152,6 +179,19 @@ class Recorder(TorchFunctionMode):
         for name, count in self.unread.values():
             own.setdefault(name.rpartition(".")[0], []).append((name, count))
         return [Op(path, UNUSED, (), (), (), {}, *self.values(new)[:2], 0, 0, 0) for path, new in own.items()]
+
+
+def writes(kind: str) -> bool:
+    """Whether a call changes its first tensor in place: relu_, x += y, x[...] = y."""
+    return kind == "__setitem__" or kind.startswith("__i") or (kind.endswith("_") and not kind.startswith("_"))
+
+
+def arguments_of(kind: str, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """By name, tensors aside."""
+    if kind == "permute":
+        return {"dims": tuple(flat([args[1:], *kwargs.values()]))}
+    named = dict(zip(ARGUMENTS.get(kind, ()), args, strict=False)) | dict(kwargs)
+    return {name: value for name, value in named.items() if not isinstance(value, Tensor)}
 
 
 def is_bias(name: str) -> bool:
