@@ -68,16 +68,11 @@ def by_gradients(stage: Callable[[Tensor], Tensor], channels: int, side: int, ax
     return place, (int(reached.min()), int(reached.max()))
 
 
-# Squeeze-and-excitation sees the whole image from the first block on: nothing to compare
-families = [
-    pytest.param(row, id=row.name, marks=[] if row.quick else [pytest.mark.slow])
-    for row in ROWS
-    if "efficientnet" not in row.name
-]
-
-
-@pytest.mark.parametrize("row", families)
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=row.name, marks=[] if row.quick else [pytest.mark.slow]) for row in ROWS]
+)
 def test_every_stage_agrees_with_gradients_to_the_pixel(row: Row) -> None:
+    """Behind squeeze-and-excitation both must say: the whole image."""
     entry = NETWORKS[row.name]
     torch.manual_seed(0)
     network = transparent(entry.build(3, 1))

@@ -71,6 +71,7 @@ def totals(record: Record) -> list[tuple[str, str]]:
         (f"training step of {memory['batch']} in {memory['precision']}", gigabytes(memory["training_bytes"])),
         ("  weights, gradients, state", " + ".join(gigabytes(memory[k]) for k in ("weights", "gradients", "state"))),
         ("  kept activations", gigabytes(memory["activations"])),
+        ("  margin for kernels and allocator", "+ " + gigabytes(memory["margin"])),
     ]
     if "time" in record:
         time = record["time"]

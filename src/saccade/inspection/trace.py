@@ -86,7 +86,15 @@ def dtype_of(network: nn.Module) -> torch.dtype:
 def needs_values(error: BaseException) -> bool:
     """Whether the meta device is the cause: torch raises NotImplementedError, or names the device or its tensors."""
     cause = error.__cause__ or error
-    words = ("meta tensor", "meta device", "device meta", "device=meta", "meta and cpu", "cpu and meta")
+    words = (
+        "meta tensor",
+        "meta device",
+        "device meta",
+        "device=meta",
+        "meta and cpu",
+        "cpu and meta",
+        "_local_scalar_dense",
+    )
     return isinstance(cause, NotImplementedError) or any(word in str(cause).lower() for word in words)
 
 
