@@ -27,7 +27,7 @@ def inspect(parser: Parser, words: list[str]) -> int:
         "--maps", metavar="IMAGE", help="of a run: write maps.png, its filters and what it makes of an image"
     )
     parser.add_argument(
-        "--effective", metavar="IMAGES", help="of a run: write effective.png, the pixels that it really uses"
+        "--effective", nargs="+", metavar="IMAGE", help="of a run: write effective.png, the pixels that it really uses"
     )
     parser.add_argument("--every", action="store_true", help="a line for every call, activations and sums too")
     options = vars(parser.parse(words))
@@ -42,9 +42,10 @@ def inspect(parser: Parser, words: list[str]) -> int:
     files, part = [options.pop("draw"), options.pop("html")], options.pop("part")
     maps, images = options.pop("maps"), options.pop("effective")
     made = [commands.show_maps(names[0], maps)] if maps else []
-    made += [commands.effective(names[0], [images], part=part)] if images else []
+    made += [commands.effective(names[0], images, part=part)] if images else []
     if made:
-        return answer(made[-1], as_json, lambda r: ", ".join(f"{name}: {value}" for name, value in r.items()))
+        found = {**made[-1], "files": [each["file"] for each in made]}
+        return answer(found, as_json, lambda r: ", ".join(f"{name}: {value}" for name, value in r.items()))
     for file in filter(None, files):
         if len(names) > 1:
             raise InputError("--draw and --html: one network at a time")

@@ -1,6 +1,8 @@
 """`saccade inspect` on our networks, on others' and on a user's own."""
 
 import json
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from saccade.cli import main
 from saccade.inspection.memory import STATE, training_memory
 from saccade.inspection.summary import folded, main_rows
 from saccade.inspection.table import layer_table
+from saccade.inspection.text import inspection
 from saccade.inspection.trace import UNUSED, trace
 from saccade.optim import freeze
 from saccade.zoo import find
@@ -114,6 +117,10 @@ class Broken(nn.Module):
         (["inspect", "nowhere.models:resnet50"], "there is no module nowhere.models"),
         (["inspect", "torchvision.models:resnet5"], "there is no resnet5 in torchvision.models"),
         (["inspect", "torch.nn:Conv2d"], "calling Conv2d() failed"),
+        (["inspect", ":resnet50"], "module:callable such as torchvision.models:resnet50"),
+        (["inspect", "./nets:Net"], "module:callable such as torchvision.models:resnet50"),
+        (["inspect", "vgg16", "--input", "3x16x16", "--draw", "x.svg"], "the smallest side that passes is 32"),
+        (["inspect", "nin:last=tanh"], 'last is linear or, as published, relu, not "tanh"'),
         (["inspect", "resnet18", "--classes", "0"], "classes: at least one"),
         (["inspect", "resnet18", "--batch", "0"], "batch: at least one image"),
         (["inspect", "resnet18", "--depth", "-1"], "depth: at least 1"),
@@ -133,6 +140,62 @@ def test_bad_words(words: list[str], answer: str, capsys: pytest.CaptureFixture[
     err = capsys.readouterr().err
     assert answer in err
     assert len(err.strip().splitlines()) == 1
+
+
+class Foreign(nn.Module):
+    """An operator of an extension, and a Fourier transform."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.where, self.look = nn.Conv2d(3, 18, 3, padding=1), torchvision.ops.DeformConv2d(3, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.fft2(self.look(x, self.where(x))).abs()
+
+
+def test_the_row_says_which_operation_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    found = saccade.inspect(Foreign(), "3x16x16", batch=2)
+    assert [row["kind"] for row in found["layers"] if not row["counted"]] == ["deform_conv2d", "fft_fft2"]
+    text = inspection(found)
+    assert text.count("not counted") == 2
+    assert "look deform_conv2d, fft_fft2" in text
+
+
+def lazy() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return nn.LazyConv2d(4, 3)
+
+
+def normalized_weights() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return nn.utils.weight_norm(nn.Conv2d(3, 4, 3))
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.script(nn.Conv2d(3, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("make", "answer"),
+    [
+        (lazy, "weight has no shape yet"),
+        (normalized_weights, "Conv2d cannot be copied"),
+        (scripted, "the calls of a scripted module cannot be seen"),
+    ],
+)
+def test_modules_that_cannot_be_inspected(make: Callable[[], nn.Module], answer: str) -> None:
+    with pytest.raises(InputError, match=answer):
+        saccade.inspect(make(), "3x16x16", batch=2)
+
+
+def test_odd_modules_are_inspected() -> None:
+    assert saccade.inspect(nn.Identity(), "3x16x16", batch=2)["layers"] == []
+    holes = saccade.inspect(nn.ConvTranspose2d(3, 4, 1, stride=2, padding=1), "3x16x16", batch=2)["layers"]
+    assert holes[0]["offset"] == [None, None]  # the first place lies between two of the input's and sees neither
 
 
 def test_a_module_that_fails_is_named_with_its_path() -> None:

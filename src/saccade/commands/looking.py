@@ -51,6 +51,7 @@ def draw(network: Any, out: str | Path, depth: int = 2, part: str = "", **option
     """
     from saccade.experiment.subject import subject
     from saccade.inspection.diagram import graph, mermaid, svg
+    from saccade.inspection.smallest import with_smallest
     from saccade.inspection.trace import trace
     from saccade.report.inspection import inspection_page
     from saccade.writing import write_text
@@ -60,7 +61,11 @@ def draw(network: Any, out: str | Path, depth: int = 2, part: str = "", **option
         raise InputError(f'{file}: a picture is .svg, .mmd or .html, not "{file.suffix}"')
     check_output(file, file.suffix)
     found = subject(network, options.get("classes"), image_of(options.get("input")))
-    drawn = graph(trace(found.network, (1, *found.image)), depth, part)
+    try:
+        ops = trace(found.network, (1, *found.image))
+    except InputError as error:
+        raise with_smallest(error, found.network, found.image[0]) from error
+    drawn = graph(ops, depth, part)
     picture = mermaid(drawn) if file.suffix == ".mmd" else svg(drawn, found.name)
     write_text(file, inspection_page(inspect(network, **options), picture) if file.suffix == ".html" else picture)
     return {"file": str(file), "nodes": len(drawn.nodes)}

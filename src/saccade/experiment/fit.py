@@ -24,7 +24,7 @@ from saccade.optim import decay_groups, freeze, warmup_cosine
 from saccade.seeds import derive
 from saccade.tasks import classify
 from saccade.training import checkpoint
-from saccade.training.footprint import footprint
+from saccade.training.footprint import Peak
 from saccade.training.interrupt import Interruption
 from saccade.training.plan import Plan
 from saccade.training.steps import Step, Trainer
@@ -124,14 +124,14 @@ class Fit:
 
     def work(self) -> Work[None]:
         """Train to the end; Interrupted after Ctrl-C, with a checkpoint of that very step."""
-        with Interruption() as interruption:
+        with Interruption() as interruption, Peak(self.plan.device) as peak:
             if self.saved == -math.inf:
                 self.keep()
             while self.position.epoch < self.recipe.epochs:
-                yield from self.epoch(interruption)
+                yield from self.epoch(interruption, peak)
                 yield Epoch(self.position.history[-1], self.recipe.epochs)
 
-    def epoch(self, interruption: Interruption) -> Work[None]:
+    def epoch(self, interruption: Interruption, peak: Peak) -> Work[None]:
         position, start, done = self.position, time.monotonic(), self.position.times["training"]
         name = f"epoch {position.epoch + 1}/{self.recipe.epochs}"
         for step in self.trainer.steps(self.batches()):
@@ -149,7 +149,7 @@ class Fit:
                 self.keep()
         self.read()
         position.times["training"] = done + time.monotonic() - start
-        position.memory = max(position.memory, (footprint(self.plan.device) or 0) - position.memory_before)
+        position.memory = max(position.memory, peak.bytes - position.memory_before)
         self.close_epoch()
         self.keep()
         folder.write_metrics(self.run, position.history)

@@ -110,8 +110,13 @@ def about_memory(fit: Fit) -> dict[str, Any]:
         fit.plan.precision,
         "momentum" if fit.recipe.optimizer.momentum else "sgd",
     )
-    by = "torch's allocator" if fit.device.type == "cuda" else "growth of the process, read between steps"
-    return {"predicted_bytes": predicted.training_bytes, "met_bytes": fit.position.memory or None, "met_by": by}
+    by = "torch's allocator" if fit.device.type == "cuda" else "growth of the process, looked at every 20 ms"
+    return {
+        "predicted_bytes": predicted.training_bytes,
+        "margin_bytes": predicted.margin,
+        "met_bytes": fit.position.memory or None,
+        "met_by": by,
+    }
 
 
 def about_time(fit: Fit) -> dict[str, Any]:

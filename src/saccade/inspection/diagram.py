@@ -48,6 +48,8 @@ def graph(ops: Sequence[Op], depth: int, part: str = "") -> Graph:
     inside = {
         i for i, op in enumerate(ops) if op.inputs and (op.path == part or op.path.startswith(part + ".") or not part)
     }
+    if not ops:
+        raise InputError("the network calls nothing: there is nothing to draw")
     if not inside:
         raise InputError(f'there is no part "{part}" in the pass; such as {ops[len(ops) // 2].path}')
     nodes, place = [Node("input" if part else "images")], {-1: 0}

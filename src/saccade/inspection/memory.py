@@ -1,6 +1,5 @@
 """The memory of a training step, told before it is run."""
 
-import copy
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 
 from saccade.errors import InputError
-from saccade.inspection.trace import Op, Recorder, dtype_of, needs_values
+from saccade.inspection.trace import Op, Recorder, copied, dtype_of, needs_values
 
 # Tensors of state that an optimizer keeps for each weight
 STATE = {"sgd": 0, "momentum": 1, "nesterov": 1, "adagrad": 1, "adadelta": 2, "rmsprop": 1, "adam": 2, "adamw": 2}
@@ -96,11 +95,11 @@ def forward_pass(
     Autocast knows no meta device, so its tensors are fake ones that stand for those of a CPU.
     """
     with ExitStack() as stack:
-        model = copy.deepcopy(network).to("cpu" if values else "meta").train()
+        model = copied(network, "cpu" if values else "meta").train()
         if precision == "bf16" and not values:
             stack.enter_context(FakeTensorMode())
             model = empty(model)
-        images = torch.zeros(shape, device=next(model.parameters()).device, dtype=dtype_of(network))
+        images = torch.zeros(shape, device="cpu" if values or precision == "bf16" else "meta", dtype=dtype_of(network))
         recorder = Recorder(model, images)
         keeper = Keeper(model, recorder)
         stack.enter_context(torch.random.fork_rng(devices=[]))

@@ -1,12 +1,10 @@
 """The smallest images that a network takes."""
 
-import copy
-
 import torch
 from torch import nn
 
 from saccade.errors import InputError
-from saccade.inspection.trace import dtype_of, needs_values, recorded
+from saccade.inspection.trace import copied, dtype_of, needs_values, recorded
 
 LARGEST = 1024
 
@@ -17,7 +15,7 @@ def check(network: nn.Module, image: tuple[int, int, int]) -> None:
     A network that must see values cannot be tried without computing, and is not.
     """
     try:
-        both(copy.deepcopy(network).to("meta"), image)
+        both(copied(network, "meta"), image)
     except InputError as error:
         if not needs_values(error):
             raise with_smallest(error, network, image[0]) from error
@@ -35,7 +33,7 @@ def smallest_side(network: nn.Module, channels: int) -> int | None:
     Tried on the meta device, by doubling and then by halving the distance: what a network takes is taken from some side
     on, or, where its dense layers fix the size of the last map, within some range.
     """
-    model = copy.deepcopy(network).to("meta")
+    model = copied(network, "meta")
 
     def passes(side: int) -> bool:
         try:

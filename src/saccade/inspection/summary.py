@@ -90,6 +90,7 @@ def folded(rows: list[Row], depth: int) -> list[Row]:
         if found and found[-1]["path"] == path:
             last = found[-1]
             sums = {name: last[name] + row[name] for name in ("parameters", "biases", "macs", "bytes")}
+            sums["counted"] = last["counted"] and row["counted"]
             found[-1] = row | sums | {"path": path, "kind": "block"}
         else:
             found.append(row | {"path": path})
@@ -99,5 +100,7 @@ def folded(rows: list[Row], depth: int) -> list[Row]:
 def main_rows(rows: list[Row]) -> list[Row]:
     """Layers with weights or products, and what changes the size: not the activations and sums between them."""
     return [
-        row for row in rows if row["parameters"] or row["macs"] or "kernel" in row or row["kind"].startswith("adaptive")
+        row
+        for row in rows
+        if row["parameters"] or row["macs"] or not row["counted"] or "kernel" in row or row["kind"].startswith("adaptive")
     ]

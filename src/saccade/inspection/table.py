@@ -1,6 +1,7 @@
 """The table of a network's layers."""
 
 from collections.abc import Sequence
+from math import isinf
 from typing import Any
 
 from torch import nn
@@ -15,10 +16,10 @@ Row = dict[str, Any]
 def layer_table(network: nn.Module, image: tuple[int, int, int]) -> list[Row]:
     """One row for each call of a forward pass over one image (C, H, W), and one for each module that it passes by.
 
-    path, kind, output, parameters and biases of them, macs, bytes of the output in the network's precision, kernel,
-    stride, padding, dilation and groups where it has them, and in pixels of the image, height before width:
-    receptive_field, step from one place to the next, offset of the first pixel that the first place sees. A field that is
-    the whole image has no offset (None), and the image's size.
+    path, kind, output, parameters and biases of them, macs and whether they could be counted, bytes of the output in the
+    network's precision, kernel, stride, padding, dilation and groups where it has them, and in pixels of the image,
+    height before width: receptive_field, step from one place to the next, offset of the first pixel that the first place
+    sees. A field that is the whole image has no offset (None), and the image's size.
     """
     ops = trace(network, (1, *image))
     fields = zip(*(receptive_fields(ops, axis) for axis in AXES), strict=True)
@@ -34,13 +35,16 @@ def row(op: Op, fields: tuple[Field, ...], sides: Sequence[int]) -> Row:
         "parameters": op.parameters,
         "biases": op.biases,
         "macs": op.macs,
+        "counted": op.counted,
         "bytes": op.bytes,
         **window(op),
         "receptive_field": [
             side if every else int(field.size) for side, every, field in zip(sides, whole, fields, strict=True)
         ],
         "step": [float(field.stride) for field in fields],
-        "offset": [None if every else int(field.offset) for every, field in zip(whole, fields, strict=True)],
+        "offset": [
+            None if every or isinf(field.offset) else int(field.offset) for every, field in zip(whole, fields, strict=True)
+        ],
     }
 
 

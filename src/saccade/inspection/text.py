@@ -51,7 +51,7 @@ def layers(record: Record, depth: int | None, every: bool) -> list[str]:
             " ".join(filter(None, (pair(row.get("kernel")), "/" + pair(row["stride"]) if "stride" in row else ""))),
             f"{row['parameters'] - row['biases']:,}",
             f"{row['biases']:,}",
-            f"{row['macs']:,}",
+            f"{row['macs']:,}" if row["counted"] else "not counted",
             gigabytes(row["bytes"]),
             pair(row["receptive_field"]) if row["offset"] and None not in row["offset"] else "all",
             pair(row["step"]) if row["offset"] and None not in row["offset"] else "",
@@ -73,6 +73,8 @@ def totals(record: Record) -> list[tuple[str, str]]:
         ("  kept activations", gigabytes(memory["activations"])),
         ("  margin for kernels and allocator", "+ " + gigabytes(memory["margin"])),
     ]
+    if missing := [f"{row['path']} {row['kind']}".strip() for row in record["layers"] if not row["counted"]]:
+        found.insert(2, ("  without", ", ".join(missing)))
     if "time" in record:
         time = record["time"]
         found.append((f"its time on this machine ({time['device']})", f"{time['seconds']:.3g} s"))
@@ -89,8 +91,9 @@ def inspection(record: Record, depth: int | None = None, every: bool = False) ->
 
 def side_by_side(records: Sequence[Record]) -> str:
     """The totals of several networks in columns."""
-    columns = [totals(record) for record in records]
+    columns = [dict(totals(record)) for record in records]
     head = ["", *(record["network"] for record in records)]
-    rows = [[column[0], *(values[i][1] for values in columns)] for i, column in enumerate(columns[0])]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [[name, *(column.get(name, "") for column in columns)] for name in names]
     rows.insert(0, ["images", *("x".join(map(str, record["input"])) for record in records)])
     return "\n".join(aligned(head, rows, words=1))

@@ -39,23 +39,21 @@ VIEWS = {
 }
 
 
-# Of normalizations that torch puts together of several calls
-PASSES = {"local_response_norm": 8}
-
-
 @dataclass(frozen=True)
 class Rates:
     """What a machine does in a second of forward and backward passes.
 
     `convolutions`: for each kind, channels (the root of in times out) and multiply-accumulates; `dense`
     multiply-accumulates, and `weights` of dense layers that are read, whatever the batch; `pointwise` bytes of output of a
-    normalization or activation; `call` seconds of the smallest call; `update` values that an optimizer step changes.
+    normalization or activation, `responses` of a local response normalization, which torch puts together of several
+    calls; `call` seconds of the smallest call; `update` values that an optimizer step changes.
     """
 
     convolutions: dict[str, list[tuple[float, float]]]
     dense: float
     weights: float
     pointwise: float
+    responses: float
     call: float
     update: float
 
@@ -82,7 +80,7 @@ def call_seconds(op: Op, batch: int, rates: Rates) -> float:
         return rates.call + op.macs * batch / rates.convolution(kind, channels)
     if op.macs:
         return rates.call + op.macs * batch / rates.dense + op.parameters / rates.weights
-    return rates.call + PASSES.get(op.kind, 1) * op.bytes * batch / rates.pointwise
+    return rates.call + op.bytes * batch / (rates.responses if op.kind == "local_response_norm" else rates.pointwise)
 
 
 def rates_of(device: str, precision: str) -> Rates:
@@ -117,9 +115,10 @@ def measured(device: str, precision: str) -> Rates:
     maps = (BATCH, 64, 56, 56)
     item = 2 if precision == "bf16" else 4
     pointwise = 2 * item * np.prod(maps) / seconds(nn.Sequential(nn.BatchNorm2d(64), nn.ReLU()), *maps)
+    responses = item * np.prod(maps) / seconds(nn.LocalResponseNorm(5), *maps)
     few, many = (seconds(nn.Linear(4096, 1024), batch, 4096) for batch in (2, 256))
     dense, weights = 254 * 4096 * 1024 / max(many - few, 0.1 * many), 4096 * 1024 / few
-    return Rates(convolutions, dense, weights, float(pointwise), call, update_rate(device))
+    return Rates(convolutions, dense, weights, float(pointwise), float(responses), call, update_rate(device))
 
 
 def pass_seconds(layer: nn.Module, shape: tuple[int, ...], device: str, precision: str) -> float:

@@ -51,6 +51,7 @@ class Op:
     given: tuple[Shape, ...]  # shapes of these tensors
     shape: Shape  # of its output
     arguments: Mapping[str, Any]  # by name, for the kinds of ARGUMENTS
+    counted: bool  # whether its multiply-accumulates are known
     parameters: int
     biases: int  # of the parameters
     trained: int  # of the parameters, those that get a gradient
@@ -71,11 +72,21 @@ def trace(network: nn.Module, shape: Shape) -> list[Op]:
     """
     dtype = dtype_of(network)
     try:
-        return recorded(copy.deepcopy(network).to("meta").eval(), torch.empty(shape, device="meta", dtype=dtype))
+        return recorded(copied(network, "meta").eval(), torch.empty(shape, device="meta", dtype=dtype))
     except Exception as error:
         if not needs_values(error) or any(p.is_meta for p in network.parameters()):
             raise
-    return recorded(copy.deepcopy(network).to("cpu").eval(), torch.zeros(shape, dtype=dtype))
+    with torch.random.fork_rng(devices=[]):
+        return recorded(copied(network, "cpu").eval(), torch.zeros(shape, dtype=dtype))
+
+
+def copied(network: nn.Module, device: str) -> nn.Module:
+    """A copy on this device; InputError where torch cannot copy it."""
+    try:
+        return copy.deepcopy(network).to(device)
+    except Exception as error:  # a user's module may hold anything
+        reason = str(error).split(". ")[0].splitlines()[0]
+        raise InputError(f"{type(network).__name__} cannot be copied ({reason})") from error
 
 
 def dtype_of(network: nn.Module) -> torch.dtype:
@@ -157,7 +168,10 @@ class Recorder(TorchFunctionMode):
             shape, bytes_ = tuple(outputs[0].shape), sum(t.numel() * t.element_size() for t in outputs)
             macs = FORMULAS[kind](given, shape) if kind in FORMULAS else macs
             arguments = arguments_of(kind, args, kwargs)
-            self.add(Op(self.path[-1], kind, sources, given, shape, arguments, *self.values(new), macs, bytes_), outputs)
+            known = not (macs == 0 and is_foreign(function, kind))
+            self.add(
+                Op(self.path[-1], kind, sources, given, shape, arguments, known, *self.values(new), macs, bytes_), outputs
+            )
             if writes(kind):
                 self.write_through(outputs[0])
         return result
@@ -174,7 +188,7 @@ class Recorder(TorchFunctionMode):
         sharing = {id(t): t for t in self.alive if t is not target and (t is base or t._base is base)}
         for other in sharing.values():
             sources, given = (self.origin[id(other)], written), (tuple(other.shape), tuple(target.shape))
-            self.add(Op(self.path[-1], WRITTEN, sources, given, given[0], {}, 0, 0, 0, 0, 0), [other])
+            self.add(Op(self.path[-1], WRITTEN, sources, given, given[0], {}, True, 0, 0, 0, 0, 0), [other])
 
     def values(self, read: list[tuple[str, int]]) -> tuple[int, int, int]:
         """Parameters that are read for the first time, how many of them are biases, and how many are trained."""
@@ -186,7 +200,12 @@ class Recorder(TorchFunctionMode):
         own: dict[str, list[tuple[str, int]]] = {}
         for name, count in self.unread.values():
             own.setdefault(name.rpartition(".")[0], []).append((name, count))
-        return [Op(path, UNUSED, (), (), (), {}, *self.values(new)[:2], 0, 0, 0) for path, new in own.items()]
+        return [Op(path, UNUSED, (), (), (), {}, True, *self.values(new)[:2], 0, 0, 0) for path, new in own.items()]
+
+
+def is_foreign(function: Any, kind: str) -> bool:
+    """Whether torch's own counter cannot know what a call costs: operators of extensions, Fourier transforms."""
+    return str(getattr(function, "__module__", "")).startswith("torch._ops.") or kind.startswith("fft_")
 
 
 def writes(kind: str) -> bool:

@@ -49,7 +49,7 @@ def within(budget: float, measure: Callable[[Scaling], float], step: float = 0.0
 
     For every alpha and beta >= 1 of the grid, the largest gamma for which `measure(compound(1, alpha, beta, gamma))` is
     at most `budget`, in the unit of `measure` (multiply-accumulates, parameters, seconds). Which of them is best, only
-    training tells: `max(within(...), key=score)` with the score of a trained network.
+    training tells: `best`.
     """
 
     def fits(alpha: float, beta: float, gamma: float) -> bool:
@@ -61,6 +61,13 @@ def within(budget: float, measure: Callable[[Scaling], float], step: float = 0.0
             if not fits(alpha, beta, 1):
                 break
             yield alpha, beta, max(gamma for gamma in grid if fits(alpha, beta, gamma))
+
+
+def best(
+    budget: float, measure: Callable[[Scaling], float], score: Callable[[Scaling], float], step: float = 0.05
+) -> tuple[float, float, float]:
+    """The (alpha, beta, gamma) within the budget whose network scores highest; `score` trains and measures one."""
+    return max(within(budget, measure, step), key=lambda found: score(compound(1, *found)))
 
 
 # The authors' B1 to B7 round the rule by hand: depth, width, resolution; then dropout, and what torchvision's norms add

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from saccade.errors import InputError
 from saccade.layers import conv, initialize
 from saccade.zoo.network import ConvNet
 
@@ -14,20 +15,23 @@ def mlpconv(cin: int, widths: tuple[int, int, int], kernel: int) -> nn.Sequentia
     )
 
 
-def nin(classes: int, channels: int = 3) -> ConvNet:
+def nin(classes: int, channels: int = 3, *, last: str = "linear") -> ConvNet:
     """The network for CIFAR: 966,986 parameters for ten classes, none of them in a dense layer.
 
     (B, channels, any, any) to (B, classes); made for 32x32. The paper prints three mlpconv layers and global average
     pooling; widths, kernels and the average pooling after the second are those of the authors' published configuration.
-    Unlike there, no ReLU stands before the last pooling: with it, scores that are all zero never learn again (met on
-    three classes of Fashion-MNIST at every rate tried).
+    Unlike there, no ReLU stands before the last pooling: with it (`last="relu"`), scores that are all zero never learn
+    again (met on three classes of Fashion-MNIST at every rate tried).
     """
+    if last not in ("linear", "relu"):
+        raise InputError(f'last is linear or, as published, relu, not "{last}"')
     stem = mlpconv(channels, (192, 160, 96), 5)
-    last = mlpconv(192, (192, 192, classes), 3)
-    del last[-1].act
+    scores = mlpconv(192, (192, 192, classes), 3)
+    if last == "linear":
+        del scores[-1].act
     stages = [
         nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.Dropout(0.5), mlpconv(96, (192, 192, 192), 5)),
-        nn.Sequential(nn.AvgPool2d(3, 2, 1), nn.Dropout(0.5), last),
+        nn.Sequential(nn.AvgPool2d(3, 2, 1), nn.Dropout(0.5), scores),
     ]
     network = ConvNet(stem, stages, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
     initialize(network)
