@@ -1,7 +1,7 @@
 """The commands that need no training: networks, their arithmetic, and filters."""
 
 import sys
-from argparse import BooleanOptionalAction
+from argparse import ArgumentTypeError, BooleanOptionalAction
 from typing import Any
 
 from saccade.errors import InputError
@@ -94,10 +94,19 @@ QUESTIONS = {
     "size": "INPUT --kernel K [--stride --padding --dilation]: the size of the output",
     "transposed": "INPUT --kernel K [--stride --padding --dilation --output-padding]: of a transposed convolution",
     "padding": "INPUT --kernel K [--wanted N --stride --dilation]: the padding for same, or for a wanted size",
-    "parameters": "CIN COUT --kernel K [--groups G --size N]: weights and multiply-accumulates of a layer",
+    "parameters": "CIN COUT --kernel K or KxL [--groups G --size N]: weights and multiply-accumulates of a layer",
     "bottleneck": "CIN COUT --kernel K --through MID: what a 1x1 convolution before it saves",
     "stack": "CHANNELS --kernel K: n stacked 3x3 against one large kernel",
 }
+
+
+def kernel_of(word: str) -> int | tuple[int, int]:
+    """3, or 1x7: height before width."""
+    try:
+        first, between, second = word.partition("x")
+        return (int(first), int(second)) if between else int(first)
+    except ValueError:
+        raise ArgumentTypeError(f'a side such as 3, or two such as 1x7, not "{word}"') from None
 
 
 def arithmetic(parser: Parser, words: list[str]) -> int:
@@ -106,7 +115,8 @@ def arithmetic(parser: Parser, words: list[str]) -> int:
     parser.add_argument("numbers", type=int, nargs="*", metavar="N")
     names = "kernel stride padding dilation output_padding wanted groups size through".split()
     for name in names:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N")
+        kind = kernel_of if name == "kernel" else int
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N")
     options = vars(parser.parse(words))
     given = {name: options[name] for name in names if options[name] is not None}
 

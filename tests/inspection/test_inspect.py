@@ -127,6 +127,8 @@ class Broken(nn.Module):
         (["inspect", "resnet18", "--fit", "1.2.3GiB"], "an amount of memory such as 8GiB"),
         (["arithmetic", "padding", "32", "--kernel", "3", "--stride", "0"], "stride is 0; it is at least 1"),
         (["arithmetic", "padding", "32", "--kernel", "-1"], "kernel is -1; it is at least 1"),
+        (["arithmetic", "size", "9", "--kernel", "1x7"], "one axis at a time"),
+        (["arithmetic", "size", "9", "--kernel", "1xy"], 'a side such as 3, or two such as 1x7, not "1xy"'),
         (["arithmetic", "size", "0", "--kernel", "3", "--padding", "2"], "a size is at least 1"),
         (["inspect", "resnet18", "--fit", "lots"], "an amount of memory such as 8GiB"),
         (["inspect", "resnet18", "--fit", "1MiB"], "not even 2 images at once fit"),
@@ -317,6 +319,8 @@ def test_filter_and_arithmetic_from_the_command_line(
         assert before.convert("RGB").tobytes() == after.tobytes()
     assert main(["arithmetic", "size", "227", "--kernel", "11", "--stride", "4"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "floor((227 + 2*0 - 11) / 4) + 1 = 55"
+    assert main(["arithmetic", "parameters", "128", "128", "--kernel", "1x7"]) == 0
+    assert capsys.readouterr().out == "1x7x128x128 = 114,688 weights and 128 biases\n"
     for words in (["filter", photo, "--kernel", "blurr", "-o", "x.png"], ["arithmetic", "padding", "9", "--kernel", "4"]):
         assert main(words) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1

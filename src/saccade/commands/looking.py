@@ -151,7 +151,7 @@ def bytes_of(word: str | int) -> int:
     return int(float(met[1]) * units[met[2]])
 
 
-def arithmetic(question: str, *numbers: int, **words: int) -> Record:
+def arithmetic(question: str, *numbers: int, **words: Any) -> Record:
     """size, transposed, padding, parameters or stack: `arithmetic("size", 224, kernel=7, stride=2, padding=3)`."""
     from saccade.inspection.questions import ask
 

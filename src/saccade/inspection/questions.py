@@ -8,14 +8,17 @@ from saccade.arithmetic import Layer, Window
 from saccade.errors import InputError, suggestion
 
 Answer = dict[str, Any]
+Kernel = int | tuple[int, int]
 
 
-def ask(question: str, *numbers: int, **words: int) -> Answer:
+def ask(question: str, *numbers: int, **words: Any) -> Answer:
     """The answer with its `text`. InputError for an unknown question, missing numbers, and what is impossible."""
     if question not in QUESTIONS:
         raise InputError(
             f'arithmetic: there is no question "{question}"{suggestion(question, QUESTIONS)} ({", ".join(QUESTIONS)})'
         )
+    if not isinstance(words.get("kernel", 1), int) and question not in RECTANGULAR:
+        raise InputError(f"arithmetic {question}: one axis at a time: a kernel of one side, not of two")
     try:
         return QUESTIONS[question](*numbers, **words)
     except TypeError as error:  # of the call: too few or too many numbers, or an option of another question
@@ -48,9 +51,13 @@ def padding(given: int, *, kernel: int, wanted: int | None = None, stride: int =
     return {"padding": found, "size": target, "text": f"{found} zeros on each side bring {given} to {target}"}
 
 
-def parameters(cin: int, cout: int, *, kernel: int = 1, groups: int = 1, size: int | None = None) -> Answer:
-    layer = Layer(cin, cout, (kernel, kernel), groups)
-    shape = f"{kernel}x{kernel}x{cin if groups == 1 else f'{cin}/{groups}'}x{cout}"
+def sides(kernel: Kernel) -> tuple[int, int]:
+    return (kernel, kernel) if isinstance(kernel, int) else kernel
+
+
+def parameters(cin: int, cout: int, *, kernel: Kernel = 1, groups: int = 1, size: int | None = None) -> Answer:
+    layer = Layer(cin, cout, sides(kernel), groups)
+    shape = f"{layer.kernel[0]}x{layer.kernel[1]}x{cin if groups == 1 else f'{cin}/{groups}'}x{cout}"
     found: Answer = {"weights": layer.weights, "biases": layer.biases}
     text = f"{shape} = {layer.weights:,} weights and {layer.biases:,} biases"
     if size is not None:
@@ -59,8 +66,8 @@ def parameters(cin: int, cout: int, *, kernel: int = 1, groups: int = 1, size: i
     return found | {"text": text}
 
 
-def bottleneck(cin: int, cout: int, *, kernel: int, through: int) -> Answer:
-    layer = Layer(cin, cout, (kernel, kernel))
+def bottleneck(cin: int, cout: int, *, kernel: Kernel, through: int) -> Answer:
+    layer = Layer(cin, cout, sides(kernel))
     first, second = arithmetic.bottleneck(layer, through)
     weights = first.weights + second.weights
     saved = 1 - weights / layer.weights
@@ -81,6 +88,7 @@ def stack(channels: int, *, kernel: int) -> Answer:
     return {"layers": count, "weights": count * small, "large_weights": large, "text": text}
 
 
+RECTANGULAR = ("parameters", "bottleneck")
 QUESTIONS: dict[str, Callable[..., Answer]] = {
     "size": size,
     "transposed": transposed,
