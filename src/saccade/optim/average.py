@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Share = Callable[[int], float]  # of the newest weights in the average, when so many are in it already
 
@@ -36,8 +36,8 @@ class Average:
     def __init__(self, source: nn.Module, share: Share):
         self.share, self.count = share, 0
         self.network = deepcopy(source).eval().requires_grad_(False)
-        self._weights = list(self.network.parameters()), list(source.parameters())
-        self._buffers = list(self.network.buffers()), list(source.buffers())
+        self._weights: list[list[Tensor]] = [[*each.parameters()] for each in (self.network, source)]
+        self._buffers = [[*each.buffers()] for each in (self.network, source)]
 
     @torch.no_grad()
     def update(self) -> None:
@@ -48,7 +48,7 @@ class Average:
         else:
             torch._foreach_copy_(mean, newest)
         if self._buffers[0]:
-            torch._foreach_copy_(*self._buffers)
+            torch._foreach_copy_(self._buffers[0], self._buffers[1])
         self.count += 1
 
     def state_dict(self) -> dict[str, Any]:

@@ -21,17 +21,16 @@ def noisy_weights(network: nn.Module, std: float, generator: Generator) -> Itera
     """
     if std < 0:
         raise ValueError(f"the noise on weights has a deviation of at least 0, not {std:g}")
-    weights = [p for p in network.parameters() if p.requires_grad and p.squeeze().dim() > 1]
-    with torch.no_grad():
-        clean = [weight.clone() for weight in weights]
-        for weight in weights:
-            weight.add_(filter_noise(weight, std, generator))
+    weights: list[Tensor] = [p for p in network.parameters() if p.requires_grad and p.squeeze().dim() > 1]
+    clean = [weight.detach().clone() for weight in weights]
     try:
+        with torch.no_grad():
+            for weight in weights:
+                weight.add_(filter_noise(weight, std, generator))
         yield
     finally:
         with torch.no_grad():
-            for weight, before in zip(weights, clean, strict=True):
-                weight.copy_(before)
+            torch._foreach_copy_(weights, clean)
 
 
 def filter_noise(weight: Tensor, std: float, generator: Generator) -> Tensor:
