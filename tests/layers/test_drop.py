@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,19 @@ def test_dropblock_of_one_pixel_is_dropout_with_the_mean_put_right() -> None:
     kept = (out != 0).float().mean().item()
     assert kept == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / out.numel()))
     assert out.max().item() == pytest.approx(1 / kept)
+
+
+@pytest.mark.parametrize("block", [1, 3, 7])
+def test_the_same_draws_give_torchvisions_values(block: int) -> None:
+    x = torch.randn(4, 5, 9, 8)
+    torch.manual_seed(3)
+    ours = DropBlock(0.2, block).train()(x)
+    torch.manual_seed(3)
+    torch.testing.assert_close(ours, torchvision.ops.drop_block2d(x, 0.2, block))
+    torch.manual_seed(3)
+    ours = DropPath(0.3).train()(x)
+    torch.manual_seed(3)
+    torch.testing.assert_close(ours, torchvision.ops.stochastic_depth(x, 0.3, "row"))
 
 
 def test_stochastic_depth_keeps_the_mean_of_every_image() -> None:

@@ -24,7 +24,7 @@ from saccade.tasks import classify
 from saccade.zoo import find
 
 CLASSES = 4
-FAMILIES = "resnet20 resnet20:norm=after plain20 preresnet20 densenet40_bc mobilenet_v1 mobilenet_v2".split()
+FAMILIES = "resnet20 mobilenet_v2 resnet20:norm=after plain20 preresnet20 densenet40_bc mobilenet_v1".split()
 FAMILIES += "efficientnet_b0 googlenet_bn:auxiliary=true".split()
 
 
@@ -42,8 +42,10 @@ def norms_of(network: nn.Module) -> list[nn.BatchNorm2d]:
     return [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
 
 
-@pytest.mark.parametrize("kind", NORMS)
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name in FAMILIES for kind in NORMS if kind in ("group", "none") or name in FAMILIES[:2]],
+)
 def test_a_network_with_other_norms_takes_a_step_that_reaches_all_of_it(name: str, kind: str) -> None:
     network, images = built(name, count=4, side=96 if "googlenet" in name else 64)
     before = {path: p.shape for path, p in network.named_parameters()}

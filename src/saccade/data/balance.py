@@ -18,7 +18,7 @@ def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def effective_weights(labels: np.ndarray, classes: int, beta: float = 0.999) -> np.ndarray:
-    """(classes,) float64: 1 / the effective number of images, (1 - beta^n) / (1 - beta) (arXiv:1901.05555, equation 2).
+    """(classes,) float64: 1 / the effective number of images, (1 - beta^n) / (1 - beta) (arXiv:1901.05555, proposition 1).
 
     Scaled like `balanced_weights`, so that the mean weight of an image is 1. Beta 0 weighs all classes equally, beta near
     1 as `balanced_weights` does; the paper uses 0.9 to 0.9999.

@@ -32,6 +32,7 @@ class DropBlock(nn.Module):
     the block they have the side of the map. `p` is the share that they would cover if none met another; gamma, the chance
     of a square to begin at a pixel, follows from it by equation 1. The scale is 1 / the share of the whole batch that is
     kept, as there: so the mean of an even map stays, while pixels near the border, which fewer squares reach, count more.
+    torchvision.ops.DropBlock2d has the same values for an odd block and fails for an even one, and under vmap.
     """
 
     def __init__(self, p: float, block: int):

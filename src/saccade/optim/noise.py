@@ -40,7 +40,7 @@ def filter_noise(weight: Tensor, std: float, generator: Generator) -> Tensor:
 
 
 def add_gradient_noise(parameters: Iterable[nn.Parameter], std: float, generator: Generator) -> None:
-    """Gaussian noise of this deviation onto every gradient, in place (arXiv:1511.06807, equation 1)."""
+    """Gaussian noise of this deviation onto every gradient, in place (arXiv:1511.06807, section 3)."""
     if std < 0:
         raise ValueError(f"the noise on gradients has a deviation of at least 0, not {std:g}")
     for parameter in parameters:

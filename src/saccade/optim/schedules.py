@@ -1,11 +1,12 @@
 """The learning rate as a function of the step: each gives the share of the full rate.
 
-`step` 0 of `total` is the first. A schedule knows nothing of what was before, so a resumed run has the rates of the
+`step` 0 of `total`, one at least, is the first. A schedule knows nothing of what was before, so a resumed run has the rates of the
 unbroken one.
 """
 
 from collections.abc import Callable, Sequence
 from math import cos, inf, pi
+from typing import Any
 
 Schedule = Callable[..., float]  # of step and total, and of options by name
 
@@ -20,7 +21,7 @@ def staircase(step: int, total: int, *, at: int | Sequence[int] | None = None, f
     Unset: after half and after three quarters, as arXiv:1512.03385 trains on CIFAR (section 4.2).
     """
     if at is None:
-        at = (total // 2, 3 * total // 4)
+        at = (-(-total // 2), -(-3 * total // 4))
     if isinstance(at, int):
         if at < 1:
             raise ValueError(f"the rate falls every so many steps, one at least, not every {at}")
@@ -38,7 +39,7 @@ def cosine(step: int, total: int, *, end: float = 0.0) -> float:
 
     arXiv:1608.03983, equation 5 without restarts.
     """
-    return half_cosine(1.0, end, step, max(1, total))
+    return half_cosine(1.0, end, step, total)
 
 
 def restarts(step: int, total: int, *, cycle: float | None = None, growth: float = 1.0, end: float = 0.0) -> float:
@@ -75,10 +76,11 @@ def warmed(schedule: Schedule, warmup: int) -> Schedule:
     The schedule itself begins when the line ends, and has the steps that are left.
     """
 
-    def share(step: int, total: int, **options: float) -> float:
+    def share(step: int, total: int, **options: Any) -> float:
+        left = max(1, total - warmup)
         if step < warmup:
-            return (step + 1) / (warmup + 1) * schedule(0, total - warmup, **options)
-        return schedule(step - warmup, total - warmup, **options)
+            return (step + 1) / (warmup + 1) * schedule(0, left, **options)
+        return schedule(step - warmup, left, **options)
 
     return share
 
