@@ -29,7 +29,7 @@ def uniform(n: int) -> float:
 class Average:
     """A second network with the average of the first one's weights at every `update`, and with its newest buffers.
 
-    Statistics of batch norm are those of other weights: `layers.reestimate` makes them right. `network` is ready for
+    Statistics of batch norm are those of other weights: `layers.norms.reestimate` makes them right. `network` is ready for
     evaluation and shares nothing with `source`.
     """
 

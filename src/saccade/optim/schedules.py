@@ -1,7 +1,7 @@
 """The learning rate as a function of the step: each gives the share of the full rate.
 
-`step` 0 of `total`, one at least, is the first. A schedule knows nothing of what was before, so a resumed run has the rates of the
-unbroken one.
+`step` 0 of `total`, one at least, is the first. A schedule knows nothing of what was before, so a resumed run has the
+rates of the unbroken one.
 """
 
 from collections.abc import Callable, Sequence
