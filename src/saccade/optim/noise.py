@@ -6,8 +6,6 @@ from contextlib import contextmanager
 import torch
 from torch import Generator, Tensor, nn
 
-ETA, GAMMA = 0.01, 0.55  # arXiv:1511.06807, section 3: eta is 0.01, 0.3 or 1
-
 
 @contextmanager
 def noisy_weights(network: nn.Module, std: float, generator: Generator) -> Iterator[None]:
@@ -19,7 +17,7 @@ def noisy_weights(network: nn.Module, std: float, generator: Generator) -> Itera
     down, and under batch norm any scale is the same (arXiv:1712.09913, section 4), so only a share means the same
     everywhere. Norms and biases are spared, as by weight decay.
     """
-    if std < 0:
+    if not std >= 0:
         raise ValueError(f"the noise on weights has a deviation of at least 0, not {std:g}")
     weights: list[Tensor] = [p for p in network.parameters() if p.requires_grad and p.squeeze().dim() > 1]
     clean = [weight.detach().clone() for weight in weights]
@@ -41,16 +39,20 @@ def filter_noise(weight: Tensor, std: float, generator: Generator) -> Tensor:
 
 def add_gradient_noise(parameters: Iterable[nn.Parameter], std: float, generator: Generator) -> None:
     """Gaussian noise of this deviation onto every gradient, in place (arXiv:1511.06807, section 3)."""
-    if std < 0:
+    if not std >= 0:
         raise ValueError(f"the noise on gradients has a deviation of at least 0, not {std:g}")
     for parameter in parameters:
         if parameter.grad is not None:
             parameter.grad.add_(normal_like(parameter.grad, generator), alpha=std)
 
 
-def annealed_std(step: int, eta: float = ETA) -> float:
-    """The deviation at this step, `sqrt(eta / (1 + step)^0.55)` (arXiv:1511.06807, section 3): the variance falls."""
-    return (eta / (1 + step) ** GAMMA) ** 0.5
+def annealed_std(step: int, eta: float) -> float:
+    """The deviation at this step, `sqrt(eta / (1 + step)^0.55)` (arXiv:1511.06807, section 3): the variance falls.
+
+    The paper has eta 0.01, 0.3 or 1 in small networks. The noise on N weights has a length of `sqrt(N * eta)`, so large
+    networks want less.
+    """
+    return (eta / (1 + step) ** 0.55) ** 0.5
 
 
 def normal_like(tensor: Tensor, generator: Generator) -> Tensor:
