@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from contract import ROWS
+from contract import ROWS, Row
 from torch import Tensor, nn
 
 from saccade import InputError
@@ -80,6 +80,22 @@ def test_every_parameter_gets_its_gradient_and_twice_is_once(name: str, edit: st
         assert parameter.grad is not None, path
         assert parameter.grad.isfinite().all(), path
         assert parameter.grad.any(), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
+def test_every_network_of_the_zoo_takes_them(row: Row) -> None:
+    """On the meta device, where a training pass costs nothing; two images, as batch norm has no variance of one."""
+    entry = find(row.name)
+    with torch.device("meta"):
+        network = entry.build(CLASSES, entry.channels)
+        names = list(network.state_dict())
+        for name, edit in DROPS.items():
+            if name != "stochastic depth" or any(isinstance(each, Residual) for each in network.modules()):
+                assert edit(network) > 0
+        scores = network.train()(torch.empty(2, entry.channels, entry.size, entry.size))
+    assert list(network.state_dict()) == names
+    assert (scores if isinstance(scores, Tensor) else scores.main).shape == (2, CLASSES)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20"])
