@@ -100,7 +100,7 @@ def record() -> dict:
     spread = {"mean": 2.0, "deviation": 0.5, "n": 3, "values": [1.5, 2.0, 2.5]}
     names = ("loss", "eigenvalue_1", "eigenvalue_2", "trace", "trace_standard_error", "keskar_full_0.001")
     names += ("keskar_subspace_0.0005",)
-    measures = {name: spread for name in names} | {"eigenvalue_3": {**spread, "mean": -1.0, "values": [-3.0, 0.0, 0.0]}}
+    measures = dict.fromkeys(names, spread) | {"eigenvalue_3": {**spread, "mean": -1.0, "values": [-3.0, 0.0, 0.0]}}
     about = {"run": "runs/<b>&", "network": "lenet5", "data": "<i>digits</i>", "seed": 0, "precision": "float32"}
     return about | {"images": 200, "subsamples": 3, "weights": 61706, "measures": measures}
 
