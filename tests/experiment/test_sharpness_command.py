@@ -16,6 +16,7 @@ from saccade.errors import InputError
 from saccade.events import Progress, finish
 from saccade.experiment import model
 from saccade.experiment import sharpness as experiment
+from saccade.experiment.training_images import TrainingImages, training_images
 
 TRAIN = ["--network", "lenet5", "--images.size", "28", "--epochs", "2", "--plan.precision", "fp32"]
 FEW = ["--images", "30", "--subsamples", "2"]
@@ -35,9 +36,9 @@ def found(run: Path) -> dict[str, Any]:
     return saccade.sharpness(run, images=30, subsamples=2)
 
 
-def images_of(run: Path, **settings: Any) -> tuple[experiment.TrainingImages, list[np.ndarray]]:
+def images_of(run: Path, **settings: Any) -> tuple[TrainingImages, list[np.ndarray]]:
     record = json.loads((run / "record.json").read_text())
-    found = finish(experiment.training_images(run, record, model.load(run).preprocess, None))
+    found = finish(training_images(run, record, model.load(run).preprocess, None))
     return found, experiment.subsamples(found, experiment.Settings(**settings), 7)
 
 

@@ -61,6 +61,7 @@ def test_where_the_loss_is_linear_there_is_no_curvature() -> None:
     surface = Surface([lambda x: x.sum()], torch.ones(5))
     assert surface.curvature(surface.origin, torch.ones(5)).tolist() == [0] * 5
     assert surface.gradient(surface.origin)[1].tolist() == [1] * 5
+    assert top_eigenvalues(surface, generator(), 2).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("epsilon", [1e-3, 5e-4, 0.3])

@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from saccade.data.preprocess import Preprocess
-from saccade.data.sources import open_source
-from saccade.data.store import Store, build, open_stored
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, model
 from saccade.experiment.recipe import make_recipe, read_recipe
+from saccade.experiment.training_images import TrainingImages, training_images
 from saccade.inspection.memory import training_memory
 from saccade.optim import freeze
 from saccade.optim.hessian import top_eigenvalues, trace
@@ -62,15 +59,6 @@ class Settings:
             raise InputError(f'precision: float32 or float64, not "{self.precision}"{near}')
 
 
-@dataclass(frozen=True)
-class TrainingImages:
-    """The rows of the store that trained the run, with their labels as the run knows them."""
-
-    store: Store
-    rows: np.ndarray
-    labels: np.ndarray
-
-
 def sharpness(run: Path, settings: Settings, data: Any = None) -> Work[Record]:
     """Loss, largest eigenvalues and trace of its Hessian, and Keskar's sharpness, at the selected weights of a run.
 
@@ -85,25 +73,29 @@ def sharpness(run: Path, settings: Settings, data: Any = None) -> Work[Record]:
     found = yield from training_images(run, record, loaded.preprocess, data)
     samples = subsamples(found, settings, derive(record["seed"], "sharpness"))
     surfaces = [surface_of(loaded, found, sample, settings.precision) for sample in samples]
-    if not fits(surfaces[0]):
-        yield Note(
-            f"left out: a random subspace, as its {DIMENSIONS} directions would take {LARGEST_SUBSPACE:,} bytes or more"
-        )
-    measures: dict[str, list[float]] = defaultdict(list)
-    for i, surface in enumerate(surfaces):
-        generator = torch.Generator().manual_seed(derive(record["seed"], "sharpness", i))
-        for name, value in numbers(surface, generator):
-            measures[name].append(value)
-            yield Progress(f"sharpness: {name}", i, len(surfaces))
+    measures = yield from measured(surfaces, record["seed"])
     about = {key: record[key] for key in ("run", "network", "data", "seed")}
     about |= {"images": len(samples[0]), "subsamples": len(samples), "weights": len(surfaces[0].origin)}
-    result = about | {"precision": settings.precision, "measures": {name: spread(row) for name, row in measures.items()}}
+    result = about | {"precision": settings.precision, "measures": measures}
     if settings.surface:
         seeds = [derive(record["seed"], "direction", axis) for axis in range(2)]
         directions = [filter_normalized(loaded.network, torch.Generator().manual_seed(seed)) for seed in seeds]
         result["line"] = yield from seen(surfaces, directions[:1], LINE)
         result["plane"] = yield from seen(surfaces, directions, PLANE)
     return result
+
+
+def measured(surfaces: Sequence[Surface], seed: int) -> Work[Record]:
+    """Every measure with its spread over the surfaces; random draws are others for each of them."""
+    if not fits(surfaces[0]):
+        yield Note(f"left out: a random subspace, whose {DIMENSIONS} directions would take over {LARGEST_SUBSPACE:,} bytes")
+    found: dict[str, list[float]] = defaultdict(list)
+    for i, surface in enumerate(surfaces):
+        generator = torch.Generator().manual_seed(derive(seed, "sharpness", i))
+        for name, value in numbers(surface, generator):
+            found[name].append(value)
+            yield Progress(f"sharpness: {name}", i, len(surfaces))
+    return {name: spread(values) for name, values in found.items()}
 
 
 def numbers(surface: Surface, generator: Generator) -> Iterator[tuple[str, float]]:
@@ -184,38 +176,3 @@ def images_at_once(loaded: model.Model) -> int:
     side, channels = loaded.preprocess.size, loaded.preprocess.channels
     pair = training_memory(loaded.network, (2, channels, side, side))  # batch norm has no variance of one
     return max(1, min(128, 2 * MEMORY // (KEPT * sum(pair.by_path.values()) + 1)))
-
-
-def training_images(run: Path, record: Record, preprocess: Preprocess, data: Any) -> Work[TrainingImages]:
-    """The images that trained the run, recognized by their pixels; never one that selected its weights or scored it."""
-    digests, labels = trained_on(run)
-    store = open_stored(record["images"]["fingerprint"]) if data is None else None
-    if store is None:
-        store = yield from decoded_again(run, preprocess, data)
-    known, first = np.unique(store.digests, return_index=True)
-    there = np.isin(digests, known)
-    if not there.any():
-        raise InputError(f"{store.source}: none of the {len(digests):,} images that trained the run is there")
-    if not there.all():
-        yield Note(f"{(~there).sum():,} of the {len(digests):,} images that trained the run are not in {store.source}")
-    return TrainingImages(store, first[np.searchsorted(known, digests[there])], labels[there])
-
-
-def decoded_again(run: Path, preprocess: Preprocess, data: Any) -> Work[Store]:
-    """The images that the recipe names, or those of `data`."""
-    recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
-    try:
-        listing = open_source(recipe.data if data is None else data)
-    except InputError as error:
-        raise InputError(f"{error}; sharpness is measured on training images: name them with --data") from error
-    return (yield from build(listing, preprocess.stored, preprocess.channels))
-
-
-def trained_on(run: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Digests of pixels, and labels, of the training images of a run."""
-    try:
-        with np.load(run / folder.SPLIT) as split:
-            train = split["parts"] == "train"
-            return split["digests"][train], split["labels"][train]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(f"{run / folder.SPLIT}: cannot be read ({error}); it says which images trained the run") from error

@@ -13,6 +13,7 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Generator, Tensor
 
+from saccade.errors import InputError
 from saccade.optim.surface import Surface
 
 
@@ -21,7 +22,7 @@ def top_eigenvalues(
 ) -> np.ndarray:
     """The `count` largest eigenvalues (by sign, not by size) of the Hessian at the origin, largest first.
 
-    `tolerance` is relative; the first vector is drawn from `generator`. ValueError where `restarts` do not suffice.
+    `tolerance` is relative; the first vector is drawn from `generator`. InputError where `restarts` do not suffice.
     """
     x, n = surface.origin, len(surface.origin)
     if not 1 <= count < n:
@@ -31,11 +32,13 @@ def top_eigenvalues(
         return surface.curvature(x, torch.from_numpy(v.ravel()).to(x)).cpu().numpy()
 
     start = torch.randn(n, generator=generator, dtype=x.dtype).numpy()
+    if not product(start).any():  # a surface that is flat here, such as the loss of saturated scores, stops ARPACK
+        return np.zeros(count, start.dtype)
     operator = LinearOperator((n, n), matvec=product, dtype=start.dtype)
     try:
         found = eigsh(operator, count, which="LA", v0=start, tol=tolerance, maxiter=restarts, return_eigenvectors=False)
     except ArpackNoConvergence as error:
-        raise ValueError(
+        raise InputError(
             f"eigenvalues: only {len(error.eigenvalues)} of {count} are known to {tolerance:g} after {restarts} restarts"
         ) from error
     return np.sort(found)[::-1]
