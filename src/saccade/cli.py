@@ -226,7 +226,7 @@ def diagnosis(result: dict[str, Any]) -> str:
 def sharpness(parser: Parser, words: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
     parser.add_argument(
-        "--images", type=int, metavar="N", help="training images in each subsample (default 256, or what fits)"
+        "--images", type=int, metavar="N", help="training images in each subsample (default 256, or what there is)"
     )
     parser.add_argument("--subsamples", type=int, default=5, metavar="S", help="disjoint subsamples (default 5)")
     parser.add_argument("--surface", action="store_true", help="picture the loss around the weights, too (takes longer)")
