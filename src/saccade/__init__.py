@@ -24,6 +24,7 @@ __all__ = [
     "networks",
     "predict",
     "resume",
+    "sharpness",
     "show_maps",
     "train",
 ]

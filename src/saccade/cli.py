@@ -223,6 +223,24 @@ def diagnosis(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def sharpness(parser: Parser, words: list[str]) -> int:
+    parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
+    parser.add_argument(
+        "--images", type=int, metavar="N", help="training images in each subsample (default 256, or what there is)"
+    )
+    parser.add_argument("--subsamples", type=int, default=5, metavar="S", help="disjoint subsamples (default 5)")
+    parser.add_argument("--surface", action="store_true", help="picture the loss around the weights, too (takes longer)")
+    parser.add_argument("--precision", default="float32", metavar="P", help="float32 (default) or float64")
+    parser.add_argument("--data", metavar="DATA", help="where the training images are (default: the run's own)")
+    options = vars(parser.parse(words))
+    as_json, run = options.pop("json"), options.pop("run")
+
+    from saccade import commands
+    from saccade.report.sharpness import sharpness_text
+
+    return answer(show(commands.sharpness(run, **options)), as_json, sharpness_text)
+
+
 COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "train": train,
     "resume": resume,
@@ -230,6 +248,7 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "predict": predict,
     "export": export,
     "doctor": doctor,
+    "sharpness": sharpness,
     "inspect": cli_networks.inspect,
     "filter": cli_networks.filter_,
     "arithmetic": cli_networks.arithmetic,

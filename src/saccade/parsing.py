@@ -16,6 +16,7 @@ SUMMARIES = {
     "export": "write the trained network as ONNX, verified",
     "doctor": "open every image of a data set and tell what is wrong",
     "inspect": "every layer of a network: size, parameters, multiply-accumulates, receptive field, memory",
+    "sharpness": "how sharp the minimum is that a run has found: curvature, sharpness, pictures of the loss",
     "filter": "convolve an image with a kernel, as signal processing does or as networks do",
     "arithmetic": "sizes, paddings and parameters of convolutions",
     "networks": "list the networks that exist",

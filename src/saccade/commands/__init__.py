@@ -1,9 +1,10 @@
 """Every command as a plain Python function; the command line only parses words and prints what these return."""
 
 from saccade.commands.looking import arithmetic, draw, effective, filter, inspect, networks, show_maps
+from saccade.commands.measuring import sharpness
 from saccade.commands.training import doctor, evaluate, export, predict, predictions_csv, resume, train
 
 __all__ = [
     "arithmetic", "doctor", "draw", "effective", "evaluate", "export", "filter", "inspect", "networks", "predict",
-    "predictions_csv", "resume", "show_maps", "train",
+    "predictions_csv", "resume", "sharpness", "show_maps", "train",
 ]  # fmt: skip

@@ -1,0 +1,62 @@
+"""The images that a run was trained on, found again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from saccade.data.preprocess import Preprocess
+from saccade.data.sources import open_source
+from saccade.data.store import Store, build, open_stored
+from saccade.errors import InputError
+from saccade.events import Note, Work
+from saccade.experiment import folder
+from saccade.experiment.recipe import make_recipe, read_recipe
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """The rows of the store that trained the run, with their labels as the run knows them."""
+
+    store: Store
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+def training_images(run: Path, record: Record, preprocess: Preprocess, data: Any) -> Work[TrainingImages]:
+    """The images that trained the run, recognized by their pixels; never one that selected its weights or scored it."""
+    digests, labels = trained_on(run)
+    store = open_stored(record["images"]["fingerprint"]) if data is None else None
+    if store is None:
+        store = yield from decoded_again(run, preprocess, data)
+    known, first = np.unique(store.digests, return_index=True)
+    there = np.isin(digests, known)
+    if not there.any():
+        raise InputError(f"{store.source}: none of the {len(digests):,} images that trained the run is there")
+    if not there.all():
+        yield Note(f"{(~there).sum():,} of the {len(digests):,} images that trained the run are not in {store.source}")
+    return TrainingImages(store, first[np.searchsorted(known, digests[there])], labels[there])
+
+
+def decoded_again(run: Path, preprocess: Preprocess, data: Any) -> Work[Store]:
+    """The images that the recipe names, or those of `data`."""
+    recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
+    try:
+        listing = open_source(recipe.data if data is None else data)
+    except InputError as error:
+        raise InputError(f"{error}; sharpness is measured on training images: name them with --data") from error
+    return (yield from build(listing, preprocess.stored, preprocess.channels))
+
+
+def trained_on(run: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Digests of pixels, and labels, of the training images of a run."""
+    try:
+        with np.load(run / folder.SPLIT) as split:
+            train = split["parts"] == "train"
+            return split["digests"][train], split["labels"][train]
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise InputError(f"{run / folder.SPLIT}: cannot be read ({error}); it says which images trained the run") from error
