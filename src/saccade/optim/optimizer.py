@@ -12,7 +12,7 @@ from saccade.errors import InputError, suggestion
 from saccade.optim.lists import Number, Tensors, add_, plus, scale_
 from saccade.optim.ranges import check
 from saccade.optim.rules import RULES, Rule, Terms, find_rule
-from saccade.optim.settings import SHARED, complete, split
+from saccade.optim.settings import SHARED, check_settings, complete, split
 
 # Weights that a CPU updates at a time: with gradient and state they stay in its cache (benchmarks/update_rules.py)
 BLOCK = 1 << 17
@@ -56,10 +56,9 @@ class Optimizer(torch.optim.Optimizer):
         for name in numbers:
             if name not in settings:
                 raise InputError(f'{rule} has no "{name}"{suggestion(name, settings)} (it has {", ".join(settings)})')
-        how = {"members": members, "compiled": compiled, "capturable": capturable}
-        super().__init__(
-            params, {"rule": rule, "lr": chosen.default_lr if lr is None else lr, **settings, **numbers, **how}
-        )
+        settings |= {**numbers, "rule": rule, "lr": chosen.default_lr if lr is None else lr, "members": members}
+        check_settings(settings, chosen)
+        super().__init__(params, {**settings, "compiled": compiled, "capturable": capturable})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As torch's; parameters that the rule cannot take become a second group, with a rule that can."""

@@ -1,6 +1,6 @@
 """All that the update of a group of parameters needs, from what was given and from the defaults."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -48,7 +48,8 @@ def complete(group: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     group = {**settings, **group, "rate": rate}
     tensors = [tensor_of(p) for p in group["params"]]
     device = tensors[0].device if tensors else None
-    check_group(group, rule, tensors)
+    check_settings(group, rule)
+    check_members(tensors, group["members"])
     for name, value in group.items():
         if isinstance(value, Tensor) and value.dim():
             # 64 bits, for 1 - beta2 would lose four digits in 32
@@ -58,11 +59,13 @@ def complete(group: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     return group
 
 
-def check_group(group: dict[str, Any], rule: Rule, tensors: Sequence[Tensor]) -> None:
-    members = group["members"]
+def check_settings(settings: Mapping[str, Any], rule: Rule) -> None:
     for name in ("lr", "weight_decay", "l1", *rule.hyperparameters):
-        check(name, group[name], members)
-    check_choice("decay", group["decay"], ("own",) if rule.decay == "own" else ("l2", "decoupled"))
+        check(name, settings[name], settings["members"])
+    check_choice("decay", settings["decay"], ("own",) if rule.decay == "own" else ("l2", "decoupled"))
+
+
+def check_members(tensors: Sequence[Tensor], members: int) -> None:
     for p in tensors if members > 1 else ():
         if p.dim() == 0 or len(p) % members:
             raise InputError(f"a parameter of shape {tuple(p.shape)} cannot be divided among {members} members")
