@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optim.digits import batch_loss, network, trained
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 
 from saccade.optim.groups import decay_groups
 from saccade.optim.noise import add_gradient_noise, noise_deviation
-from saccade.optim.optimizer import BLOCK, Optimizer
-from saccade.optim.rules import RULES
+from saccade.optim.optimizer import BLOCK, Optimizer, update
+from saccade.optim.rules import RULES, Terms
 
 SHAPES = [(4, 3, 3, 3), (6, 5), (1, 7), (5,), (1,)]
 MEMBERS = 3
@@ -184,7 +185,7 @@ def test_torchs_schedulers_steer_it_as_they_steer_torchs(name: str) -> None:
         "LambdaLR": {"lr_lambda": lambda step: 0.9**step},
     }
     ends = []
-    for make in (lambda p: Optimizer(p, "momentum", 0.05), lambda p: torch.optim.SGD(p, 0.05, momentum=0.9)):
+    for make in (lambda p: Optimizer(p, "momentum", 0.05), lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, fused=True)):
         params = [nn.Parameter(w) for w in starts(0)]
         optimizer = make(params)
         scheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, **arguments[name])
@@ -195,13 +196,47 @@ def test_torchs_schedulers_steer_it_as_they_steer_torchs(name: str) -> None:
     assert torch.equal(*ends)
 
 
+@pytest.mark.parametrize("rule", ["momentum", "adam"])
+def test_a_gradient_may_lie_otherwise_in_memory_than_its_weight(rule: str) -> None:
+    """A kernel that looks at no strides would give each weight the gradient of another."""
+    generator = torch.Generator().manual_seed(0)
+    start, gradient = torch.randn(2, 8, 4, 3, 3, generator=generator)
+    ends = []
+    lines, last = torch.contiguous_format, torch.channels_last
+    for orders in ((lines, lines), (last, lines), (lines, last), (last, last)):
+        w = nn.Parameter(start.clone(memory_format=orders[0]))
+        optimizer = Optimizer([w], rule, 0.1)
+        for _ in range(3):
+            w.grad = gradient.contiguous(memory_format=orders[1])
+            optimizer.step()
+        ends.append(w.detach())
+    for end in ends[1:]:
+        assert torch.allclose(end, ends[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["momentum", "lamb", "muon"])
+def test_the_update_compiles_whole_and_does_not_again_for_every_rate(rule: str) -> None:
+    counter = CompileCounter()
+    compiled = torch.compile(update, backend=counter, fullgraph=True)
+    ends = []
+    for change in (update, compiled):
+        w = torch.linspace(-1, 1, 12, dtype=torch.float64).view(4, 3)
+        state = {name: [torch.zeros_like(w)] for name in RULES[rule].state}
+        fixed = {**RULES[rule].hyperparameters, "decay": RULES[rule].decay, "weight_decay": 0.01, "l1": 0.0}
+        for t in range(1, 7):
+            change(RULES[rule], Terms([gradients_of(w, t)], [w], state, t), {**fixed, "lr": 0.1 / t})
+        ends.append(w)
+    assert torch.allclose(*ends, rtol=0, atol=1e-12)
+    assert counter.frame_count <= 2
+
+
 def test_large_networks_go_in_blocks_without_another_result() -> None:
     """A wide layer of several blocks, in channels-last too, gets what torch gives it."""
     generator = torch.Generator().manual_seed(0)
     wide = torch.randn(300, 64, 3, 3, generator=generator)
     assert wide.numel() > BLOCK
     ends = []
-    for make in (lambda p: Optimizer(p, "momentum", 0.05), lambda p: torch.optim.SGD(p, 0.05, momentum=0.9)):
+    for make in (lambda p: Optimizer(p, "momentum", 0.05, fused=False), lambda p: torch.optim.SGD(p, 0.05, momentum=0.9)):
         params = [nn.Parameter(wide.to(memory_format=torch.channels_last)), nn.Parameter(wide.flatten(1)[:, :5].clone())]
         walk(make(params), params, range(3))
         ends.append(params)

@@ -9,6 +9,7 @@ import torch
 from optim.digits import trained
 from torch import Tensor, nn
 
+from saccade.optim.fused import KERNELS
 from saccade.optim.optimizer import Optimizer
 from saccade.optim.rules import RULES, orthogonal
 
@@ -32,13 +33,28 @@ PEERS = [
 def test_torch_on_lenet(rule: str, numbers: dict[str, Any], peer: Any, more: dict[str, Any], same_order: bool) -> None:
     """The same bits in float32 where each operation is torch's; else, in float64, within 1e-6 (met: 1e-14)."""
     dtype = torch.float32 if same_order else torch.float64
-    ours, first, last = trained(lambda params: Optimizer(params, rule, **numbers), STEPS, dtype)
+    ours, first, last = trained(lambda params: Optimizer(params, rule, fused=False, **numbers), STEPS, dtype)
     theirs, *_ = trained(lambda params: peer(params, foreach=True, **numbers, **more), STEPS, dtype)
     assert last < 0.9 * first  # it learns, so the two went a long way together
     if same_order:
         assert torch.equal(ours, theirs)
     else:
         assert (ours - theirs).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(("rule", "numbers", "peer", "more", "same_order"), PEERS, ids=[row[0] for row in PEERS])
+def test_torchs_own_kernels_are_these_equations(
+    rule: str, numbers: dict[str, Any], peer: Any, more: dict[str, Any], same_order: bool
+) -> None:
+    """In float64 within 1e-6 of the equation (met: 1e-14), and the bits of torch's optimizer with the same kernel."""
+    if RULES[rule].update not in KERNELS:
+        pytest.skip("torch has none")
+    with_kernel, *_ = trained(lambda params: Optimizer(params, rule, l1=1e-4, **numbers), 30, torch.float64)
+    equation, *_ = trained(lambda params: Optimizer(params, rule, l1=1e-4, fused=False, **numbers), 30, torch.float64)
+    assert (with_kernel - equation).abs().max() < 1e-6
+    ours, *_ = trained(lambda params: Optimizer(params, rule, **numbers), 30, torch.float32)
+    theirs, *_ = trained(lambda params: peer(params, fused=True, **numbers, **more), 30, torch.float32)
+    assert torch.equal(ours, theirs)
 
 
 def test_torchs_muon_on_the_matrices_of_lenet() -> None:
@@ -145,7 +161,7 @@ def test_nesterov_walks_on_the_places_ahead_of_the_notes() -> None:
 def descend(rule: str, numbers: dict[str, Any], steps: int = 50) -> list[np.ndarray]:
     """Where a rule goes from START on the same function."""
     w = nn.Parameter(torch.tensor(START))
-    optimizer = Optimizer([w], rule, **numbers)
+    optimizer = Optimizer([w], rule, fused=False, **numbers)
     path = []
     for _ in range(steps):
         w.grad = torch.tensor(slope(w.detach().numpy()))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from saccade.errors import InputError, suggestion
+from saccade.optim.fused import KERNELS, has_kernel
 from saccade.optim.lists import Number, Tensors, add_, plus, scale_
 from saccade.optim.ranges import check
 from saccade.optim.rules import RULES, Rule, Terms, find_rule
@@ -32,8 +33,10 @@ class Optimizer(torch.optim.Optimizer):
     members: K for a fleet, whose parameters hold K networks: (K n, ...), rows k n to (k + 1) n of member k. Then every
     number may also be (K,), one a member, and each member is updated as it would be alone.
 
-    compiled: the update of a group goes through torch.compile. capturable: the count of steps stays on the device, for CUDA
-    graphs; then all parameters of a group need a gradient in every step, and numbers that change are tensors.
+    fused: torch's own kernel where it has one for just this update (see fused.py). compiled: instead, the update of a
+    group goes through torch.compile, which makes few kernels of any rule, a fleet's too. capturable: the count of steps
+    stays on the device, for CUDA graphs; then all parameters of a group need a gradient in every step, and numbers that
+    change are tensors on the device.
 
     ValueError for a number out of its range, a hyperparameter that the rule does not have, and parameters that cannot be
     divided among the members. torch's schedulers set one rate for all members.
@@ -46,6 +49,7 @@ class Optimizer(torch.optim.Optimizer):
         lr: Number | None = None,
         *,
         members: int = 1,
+        fused: bool = True,
         compiled: bool = False,
         capturable: bool = False,
         **numbers: Any,
@@ -58,7 +62,7 @@ class Optimizer(torch.optim.Optimizer):
                 raise InputError(f'{rule} has no "{name}"{suggestion(name, settings)} (it has {", ".join(settings)})')
         settings |= {**numbers, "rule": rule, "lr": chosen.default_lr if lr is None else lr, "members": members}
         check_settings(settings, chosen)
-        super().__init__(params, {**settings, "compiled": compiled, "capturable": capturable})
+        super().__init__(params, {**settings, "fused": fused, "compiled": compiled, "capturable": capturable})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As torch's; parameters that the rule cannot take become a second group, with a rule that can."""
@@ -75,10 +79,15 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             rule = RULES[group["rule"]]
             settings = {name: group[name] for name in ("lr", *SHARED, *rule.hyperparameters)}
-            change = compiled_update() if group["compiled"] else update
             for t, params in self.due(group, rule):
-                for part in blocks(self.terms(params, rule, t, group["members"]), rule):
-                    change(rule, part, settings)
+                terms = self.terms(params, rule, t, group["members"])
+                if group["compiled"]:
+                    compiled_update()(rule, terms, settings)
+                elif group["fused"] and has_kernel(rule, terms, settings):
+                    KERNELS[rule.update](penalized(terms, settings["l1"]), settings)
+                else:
+                    for part in blocks(terms, rule):
+                        update(rule, part, settings)
         return loss
 
     def due(self, group: dict[str, Any], rule: Rule) -> Iterator[tuple[int | Tensor, Tensors]]:
@@ -118,12 +127,16 @@ def update(rule: Rule, terms: Terms, settings: Mapping[str, Any]) -> None:
     kind = settings["decay"] if is_on(decay) else None
     if kind == "l2":
         terms = replace(terms, g=plus(terms.g, terms.w, decay))
-    if is_on(l1):
-        terms = replace(terms, g=plus(terms.g, list(torch._foreach_sign(terms.w)), l1))
+    terms = penalized(terms, l1)
     u = rule.update(terms, **own)
     if kind == "decoupled":
         scale_(terms.w, 1 - lr * decay)
     add_(terms.w, u, -lr)
+
+
+def penalized(terms: Terms, l1: Number) -> Terms:
+    """With the gradient of l1 |w| added, whose value at 0 is 0."""
+    return replace(terms, g=plus(terms.g, list(torch._foreach_sign(terms.w)), l1)) if is_on(l1) else terms
 
 
 @cache
