@@ -3,26 +3,40 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from saccade.errors import InputError, suggestion
+from saccade.optim.lists import Number
 
 
-def decay_groups(network: nn.Module, decay: float, rates: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
+def decay_groups(
+    network: nn.Module, decay: Number, rates: Mapping[str, float] | None = None, members: int = 1
+) -> list[dict[str, Any]]:
     """Groups for an optimizer: weights of convolutions and dense layers decay, norms and biases do not.
 
     A decayed scale or bias limits the network's function without making it smoother (arXiv:1812.01187, section 3.1).
-    `rates` multiplies the learning rate of the parts of these names, the longest that fits, as `rate` of the group.
+    `decay` may hold one number for each of the `members` of a fleet. `rates` multiplies the learning rate of the parts of
+    these names, the longest that fits, as `rate` of the group.
     """
     rates = rates or {}
     check_parts(network, rates)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    decays = isinstance(decay, Tensor) or decay != 0
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             part = max((part for part in rates if is_within(name, part)), key=len, default="")
-            key = (decay if parameter.squeeze().dim() > 1 else 0.0, rates.get(part, 1.0))
+            key = (decays and is_matrix(parameter, members), rates.get(part, 1.0))
             groups.setdefault(key, []).append(parameter)
-    return [{"params": params, "weight_decay": own, "rate": rate} for (own, rate), params in groups.items()]
+    return [
+        {"params": params, "weight_decay": decay if decays else 0.0, "rate": rate}
+        for (decays, rate), params in groups.items()
+    ]
+
+
+def is_matrix(parameter: Tensor, members: int = 1) -> bool:
+    """Whether a member's own part has two sides or more: no bias, and no scale of a norm, whatever its shape."""
+    rows = len(parameter) // members if parameter.dim() else 1
+    return sum(side > 1 for side in (rows, *parameter.shape[1:])) > 1
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):

@@ -1,0 +1,184 @@
+"""One optimizer for all update rules, of one network or of a fleet."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saccade.errors import InputError, suggestion
+from saccade.optim.fused import KERNELS, has_kernel
+from saccade.optim.lists import Number, Tensors, add_, plus, scale_
+from saccade.optim.ranges import check
+from saccade.optim.rules import RULES, Rule, Terms, find_rule
+from saccade.optim.settings import SHARED, check_settings, complete, split
+
+# Weights that a CPU updates at a time: with gradient and state they stay in its cache (benchmarks/update_rules.py)
+BLOCK = 1 << 17
+
+
+class Optimizer(torch.optim.Optimizer):
+    """Applies an update rule to weights: w <- w - lr u.
+
+    params: as for every torch optimizer. rule: a name in RULES. lr: above 0; unset, the rule's default. The other numbers
+    are weight_decay and l1, at least 0, and the hyperparameters of the rule. l1 adds l1 sign(w) to the gradient.
+    decay: "l2" adds weight_decay w to the gradient, "decoupled" takes lr weight_decay w from the weights
+    (arXiv:1711.05101); LARS and LAMB place it themselves ("own"). A group may say each of these for itself, its rule too.
+
+    A group without an lr gets `rate` times the optimizer's, where it has a `rate`; one of another rule that times the ratio
+    of the two rules' default rates. Muon's parameters that are no matrices become such a group of AdamW.
+
+    members: K for a fleet, whose parameters hold K networks: (K n, ...), rows k n to (k + 1) n of member k. Then every
+    number may also be (K,), one a member, and each member is updated as it would be alone.
+
+    fused: torch's own kernel where it has one for just this update (see fused.py). compiled: instead, the update of a
+    group goes through torch.compile, which makes few kernels of any rule, a fleet's too. capturable: the count of steps
+    stays on the device, for CUDA graphs; then all parameters of a group need a gradient in every step, and numbers that
+    change are tensors on the device.
+
+    ValueError for a number out of its range, a hyperparameter that the rule does not have, and parameters that cannot be
+    divided among the members. torch's schedulers set one rate for all members.
+    """
+
+    def __init__(  # noqa: PLR0913 (torch's optimizers have more)
+        self,
+        params: Any,
+        rule: str = "momentum",
+        lr: Number | None = None,
+        *,
+        members: int = 1,
+        fused: bool = True,
+        compiled: bool = False,
+        capturable: bool = False,
+        **numbers: Any,
+    ):
+        chosen = find_rule(rule)
+        check("members", members)
+        settings = {**SHARED, "decay": chosen.decay, "weight_decay": chosen.weight_decay, **chosen.hyperparameters}
+        for name in numbers:
+            if name not in settings:
+                raise InputError(f'{rule} has no "{name}"{suggestion(name, settings)} (it has {", ".join(settings)})')
+        settings |= {**numbers, "rule": rule, "lr": chosen.default_lr if lr is None else lr, "members": members}
+        check_settings(settings, chosen)
+        super().__init__(params, {**settings, "fused": fused, "compiled": compiled, "capturable": capturable})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """As torch's; parameters that the rule cannot take become a second group, with a rule that can."""
+        for group in split(param_group, self.defaults):
+            super().add_param_group(complete(group, self.defaults))
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update of every parameter that has a gradient; gives the loss of the closure, where there is one."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            rule = RULES[group["rule"]]
+            settings = {name: group[name] for name in ("lr", *SHARED, *rule.hyperparameters)}
+            for t, params in self.due(group, rule):
+                terms = self.terms(params, rule, t, group["members"])
+                if group["compiled"]:
+                    compiled_update()(rule, terms, settings)
+                elif group["fused"] and has_kernel(rule, terms, settings):
+                    KERNELS[rule.update](penalized(terms, settings["l1"]), settings)
+                else:
+                    for part in blocks(terms, rule):
+                        update(rule, part, settings)
+        return loss
+
+    def due(self, group: dict[str, Any], rule: Rule) -> Iterator[tuple[int | Tensor, Tensors]]:
+        """The parameters with a gradient, by the number of their steps: some may have missed steps."""
+        params = [p for p in group["params"] if p.grad is not None]
+        for p in params:
+            if p not in self.state:
+                self.state[p] = {"step": 0} | {name: torch.zeros_like(p) for name in rule.state}
+        if group["capturable"]:
+            group["step"] += 1
+            yield group["step"], params
+            return
+        by_step: dict[int, Tensors] = {}
+        for p in params:
+            state = self.state[p]
+            state["step"] += 1
+            by_step.setdefault(state["step"], []).append(p)
+        yield from by_step.items()
+
+    def terms(self, params: Tensors, rule: Rule, t: int | Tensor, members: int) -> Terms:
+        """What the rule sees of these parameters; in a fleet (K n, ...) as (K, n, ...)."""
+        gradients: Tensors = [p.grad for p in params if p.grad is not None]
+        lists = [gradients, params, *([self.state[p][name] for p in params] for name in rule.state)]
+        if members > 1:
+            lists = [[x.unflatten(0, (members, -1)) for x in xs] for xs in lists]
+        g, w, *state = lists
+        return Terms(g, w, dict(zip(rule.state, state, strict=True)), t, members > 1)
+
+
+def update(rule: Rule, terms: Terms, settings: Mapping[str, Any]) -> None:
+    """Change the weights and the state by one step: penalties, the rule, decay, the rate.
+
+    No value is read back from the device, so that it can be compiled and captured.
+    """
+    lr, decay, l1 = settings["lr"], settings["weight_decay"], settings["l1"]
+    own = {name: settings[name] for name in rule.hyperparameters}
+    kind = settings["decay"] if is_on(decay) else None
+    if kind == "l2":
+        terms = replace(terms, g=plus(terms.g, terms.w, decay))
+    terms = penalized(terms, l1)
+    u = rule.update(terms, **own)
+    if kind == "decoupled":
+        scale_(terms.w, 1 - lr * decay)
+    add_(terms.w, u, -lr)
+
+
+def penalized(terms: Terms, l1: Number) -> Terms:
+    """With the gradient of l1 |w| added, whose value at 0 is 0."""
+    return replace(terms, g=plus(terms.g, list(torch._foreach_sign(terms.w)), l1)) if is_on(l1) else terms
+
+
+@cache
+def compiled_update() -> Callable[[Rule, Terms, Mapping[str, Any]], None]:
+    return torch.compile(update)
+
+
+def is_on(number: Number) -> bool:
+    """Whether a penalty may count: the values of a tensor are not read."""
+    return isinstance(number, Tensor) or number != 0
+
+
+def blocks(terms: Terms, rule: Rule) -> Iterator[Terms]:
+    """The same in parts small enough for the cache of a CPU, where the rule treats each weight by itself.
+
+    Each operation of a rule goes through its whole list; over a list that fits no cache, all of them wait for memory.
+    """
+    if not rule.elementwise or terms.fleet or not terms.w[0].is_cpu or sum(w.numel() for w in terms.w) <= BLOCK:
+        yield terms
+        return
+    part: list[tuple[Tensor, ...]] = []
+    values = 0
+    for same in zip(terms.g, terms.w, *terms.state.values(), strict=True):
+        for pieces in cut(same):
+            part.append(pieces)
+            values += pieces[0].numel()
+            if values >= BLOCK:
+                yield gathered(part, terms)
+                part, values = [], 0
+    if part:
+        yield gathered(part, terms)
+
+
+def cut(same: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors of one shape, each cut into the same rows, of BLOCK values or less where a row has no more."""
+    values = same[0].numel()
+    if values <= BLOCK:
+        return iter((same,))
+    rows = max(1, BLOCK * len(same[0]) // values)
+    return zip(*(x.split(rows) for x in same), strict=True)
+
+
+def gathered(part: list[tuple[Tensor, ...]], terms: Terms) -> Terms:
+    g, w, *state = (list(xs) for xs in zip(*part, strict=True))
+    return Terms(g, w, dict(zip(terms.state, state, strict=True)), terms.t)

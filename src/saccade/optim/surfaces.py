@@ -1,0 +1,58 @@
+"""Surfaces over the plane, on which one can watch the update rules."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.optim.optimizer import Optimizer
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A height over x and y (tensors of one shape), where it is lowest, where to start, and the part worth drawing."""
+
+    height: Callable[[Tensor, Tensor], Tensor]
+    minimum: tuple[float, float]
+    start: tuple[float, float]
+    sides: tuple[tuple[float, float], tuple[float, float]]  # of x, of y
+
+
+def rosenbrock(x: Tensor, y: Tensor) -> Tensor:
+    """(1 - x)^2 + 100 (y - x^2)^2: a curved valley with a nearly flat floor; 0 at (1, 1) (Rosenbrock 1960)."""
+    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+def saddle(x: Tensor, y: Tensor) -> Tensor:
+    """x^2 / 2 + y^4 / 4 - y^2 / 2: a saddle at (0, 0), where the gradient vanishes; -1/4 at (0, 1) and at (0, -1)."""
+    return x**2 / 2 + y**4 / 4 - y**2 / 2
+
+
+def ravine(x: Tensor, y: Tensor) -> Tensor:
+    """(x^2 + 100 y^2) / 2: a hundred times steeper across than along; 0 at (0, 0). Plain descent needs lr < 2 / 100."""
+    return (x**2 + 100 * y**2) / 2
+
+
+SURFACES = {
+    "rosenbrock": Surface(rosenbrock, (1.0, 1.0), (-1.2, 1.0), ((-2.0, 2.0), (-1.0, 3.0))),
+    "saddle": Surface(saddle, (0.0, 1.0), (1.0, 1e-3), ((-1.5, 1.5), (-1.5, 1.5))),
+    "ravine": Surface(ravine, (0.0, 0.0), (-1.0, 0.3), ((-1.2, 1.2), (-0.5, 0.5))),
+}
+
+
+def trajectory(
+    rule: str, surface: Surface, start: tuple[float, float], steps: int, lr: float, **numbers: Any
+) -> np.ndarray:
+    """Where the rule goes: (steps + 1, 2) float64, the start first. `numbers` are the rule's hyperparameters."""
+    place = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    optimizer = Optimizer([place], rule, lr, **numbers)
+    path = [place.detach().clone()]
+    for _ in range(steps):
+        optimizer.zero_grad()
+        surface.height(*place).backward()
+        optimizer.step()
+        path.append(place.detach().clone())
+    return torch.stack(path).numpy()
