@@ -252,7 +252,7 @@ def test_jitter_is_distributed_as_torchvisions() -> None:
 
 def test_the_order_of_colour_changes_is_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
-    monkeypatch.setattr(augment, "recolour", lambda images, operations, factors: seen.append(operations) or images)
+    monkeypatch.setattr(augment.colour, "recolour", lambda images, operations, factors: seen.append(operations) or images)
     augment.jitter(torch.rand(6000, 3, 1, 1), 0.4, 0.4, 0.4, generator())
     augment.jitter(torch.rand(9, 1, 1, 1), 0.4, 0.4, 0.4, generator())
     counts = torch.unique(seen[0], dim=0, return_counts=True)[1]

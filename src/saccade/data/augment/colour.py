@@ -1,0 +1,148 @@
+"""Colours of whole batches, each image with its own factor: v2.functional's adjust_* and rgb_to_grayscale.
+
+Images are (B, 1 or 3, H, W) in 0..1. A factor is one number for all images or (B,) on the CPU.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from saccade.data.augment.draws import uniform
+from saccade.data.augment.rows import Parameter, of_each, where_chosen
+from saccade.errors import InputError
+
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+# ITU-R 601 luma, rounded as in torchvision's rgb_to_grayscale
+GREY = (0.2989, 0.587, 0.114)
+
+
+def grey(images: Tensor) -> Tensor:
+    """(B, 1, H, W): the luma of three channels; one channel is grey already."""
+    if images.shape[1] == 1:
+        return images
+    red, green, blue = images.unbind(1)
+    return (red * GREY[0]).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2]).unsqueeze(1)
+
+
+def grayscale(images: Tensor) -> Tensor:
+    """The luma in every channel: v2.functional.rgb_to_grayscale with as many channels as there were."""
+    return grey(images).expand_as(images)
+
+
+def recolour(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
+    """Apply to image b the operations[b] in turn, each clamp(f * x + (1 - f) * other) with its factors[b].
+
+    images: (B, 1 or 3, H, W) in 0..1. operations: (B, K) of BRIGHTNESS (other = 0), CONTRAST (the mean of the grey
+    image), SATURATION (the grey image), and HUE, whose factor is the shift of `adjust_hue`. factors: (B, K), >= 0 but
+    for HUE. Equal to v2.functional.adjust_* one after the other.
+    """
+    hue = operations == HUE
+    hued, shifts = hue.any(dim=0).tolist(), factors
+    factors = torch.where(hue, 1.0, factors)
+    operations, factors = operations.to(images.device), factors.to(images.device, images.dtype)
+    # One copy, then in place: fresh memory for each round costs more time than the arithmetic
+    images = images.clone()
+    for k, (operation, factor) in enumerate(
+        zip(operations.T[..., None, None, None], factors.T[..., None, None, None], strict=True)
+    ):
+        luma = grey(images)
+        other = torch.where(operation == SATURATION, luma, luma.mean(dim=(1, 2, 3), keepdim=True))
+        other = other * ((1 - factor) * (operation != BRIGHTNESS))
+        torch.addcmul(other, images, factor, out=images).clamp_(0, 1)
+        if hued[k]:
+            images = where_chosen(images, hue[:, k], adjust_hue, shifts[:, k])
+    return images
+
+
+def _alone(images: Tensor, operation: int, factors: Parameter) -> Tensor:
+    factors = of_each(factors, images)[:, None]
+    return recolour(images, torch.full_like(factors, operation, dtype=torch.int64), factors)
+
+
+def adjust_brightness(images: Tensor, factors: Parameter) -> Tensor:
+    """clamp(f * x): 0 is black, 1 the image."""
+    return _alone(images, BRIGHTNESS, factors)
+
+
+def adjust_contrast(images: Tensor, factors: Parameter) -> Tensor:
+    """clamp(f * x + (1 - f) * mean of the grey image): 0 is even grey, 1 the image."""
+    return _alone(images, CONTRAST, factors)
+
+
+def adjust_saturation(images: Tensor, factors: Parameter) -> Tensor:
+    """clamp(f * x + (1 - f) * grey image): 0 is grey, 1 the image. One channel has no saturation and stays."""
+    return images if images.shape[1] == 1 else _alone(images, SATURATION, factors)
+
+
+def adjust_hue(images: Tensor, shifts: Parameter) -> Tensor:
+    """The hue turned by a share of the whole circle, -0.5 to 0.5; lightness and saturation (of HSV) stay.
+
+    One channel has no hue, and a shift of 0 is no change, bit for bit.
+    """
+    if images.shape[1] == 1:
+        return images
+    shifts = of_each(shifts, images)
+    return where_chosen(images, shifts != 0, _turn_hue, shifts)
+
+
+def _turn_hue(images: Tensor, shifts: Tensor) -> Tensor:
+    """Each channel from the hexagon of HSV: value - chroma * clamp(min(k, 4 - k), 0, 1), k = (n + 6 hue) mod 6."""
+    red, green, blue = images.unbind(1)
+    value = images.amax(dim=1)
+    chroma = value - images.amin(dim=1)
+    divisor = torch.where(chroma > 0, chroma, 1)
+    sextant = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
+    )
+    sextant += 6 * shifts.to(images.device, images.dtype).view(-1, 1, 1)
+    out = torch.empty_like(images)
+    for channel, n in enumerate((5, 3, 1)):
+        k = (sextant + n).remainder_(6)
+        k = torch.minimum(k, 4 - k).clamp_(0, 1)
+        torch.addcmul(value, chroma, k, value=-1, out=out[:, channel])
+    return out
+
+
+@dataclass(frozen=True)
+class ColorJitter:
+    """Random brightness, contrast, saturation and hue in a random order: v2.ColorJitter.
+
+    Each factor is uniform in [max(0, 1 - strength), 1 + strength], the shift of the hue in [-hue, hue], hue <= 0.5. A
+    strength of 0 leaves that operation out, and grey images have no saturation and hue to change.
+    """
+
+    brightness: float = 0
+    contrast: float = 0
+    saturation: float = 0
+    hue: float = 0
+
+    def __post_init__(self) -> None:
+        if min(self.brightness, self.contrast, self.saturation) < 0 or not 0 <= self.hue <= 0.5:
+            raise InputError(f"brightness, contrast and saturation are at least 0, and hue is 0 to 0.5, not {self}")
+
+    def bounds(self, channels: int) -> dict[int, tuple[float, float]]:
+        """Of the operations that do something: between what their factor is drawn."""
+        strengths = {BRIGHTNESS: self.brightness, CONTRAST: self.contrast}
+        if channels > 1:
+            strengths[SATURATION] = self.saturation
+        found = {operation: (max(0.0, 1 - s), 1 + s) for operation, s in strengths.items() if s > 0}
+        return found | ({HUE: (-self.hue, self.hue)} if self.hue and channels > 1 else {})
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """(B, 1 or 3, H, W) in 0..1 -> the same."""
+        bounds = self.bounds(images.shape[1])
+        if not bounds:
+            return images
+        count = len(images)
+        drawn = [uniform((count,), each, generator) for each in bounds.values()]
+        # The ranks of independent uniform numbers are a uniformly random order
+        order = torch.rand((count, len(bounds)), generator=generator, dtype=torch.float64).argsort(dim=1)
+        return recolour(images, torch.tensor(list(bounds))[order], torch.stack(drawn, dim=1).gather(1, order))
+
+
+def jitter(images: Tensor, brightness: float, contrast: float, saturation: float, generator: Generator) -> Tensor:
+    """ColorJitter(brightness, contrast, saturation) of the images."""
+    return ColorJitter(brightness, contrast, saturation)(images, generator)

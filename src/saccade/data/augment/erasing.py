@@ -1,0 +1,96 @@
+"""Rectangles of the images taken away: random erasing (arXiv:1708.04896) and Cutout (arXiv:1708.04552)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from saccade.data.augment import boxes
+from saccade.data.augment.draws import chance
+from saccade.errors import InputError
+
+Fill = float | Sequence[float]
+
+
+def erase(images: Tensor, where: Tensor, fill: Fill = 0.0) -> Tensor:
+    """The images with `fill` (one number, or one for each channel) inside their boxes.
+
+    images: (B, C, H, W). where: (B, 4) top, left, height, width; a height or width of 0 erases nothing.
+    """
+    colour = torch.as_tensor(fill, device=images.device, dtype=images.dtype).view(1, -1, 1, 1)
+    return torch.where(boxes.inside(where, images), colour, images)
+
+
+def erase_with_noise(images: Tensor, where: Tensor, generator: Generator) -> Tensor:
+    """The images with independent uniform numbers of 0..1 inside their boxes, one for each pixel and channel."""
+    areas = (where[:, 2] * where[:, 3]).sum().item()
+    noise = torch.rand(int(areas) * images.shape[1], generator=generator).to(images.device, images.dtype)
+    return images.masked_scatter(boxes.inside(where, images), noise)
+
+
+def random_erasing_boxes(
+    count: int, sides: tuple[int, int], scale: tuple[float, float], ratio: tuple[float, float], generator: Generator
+) -> Tensor:
+    """Boxes (count, 4) int64 on the CPU, distributed as v2.RandomErasing draws them.
+
+    scale: bounds of the box's share of the area, uniform. ratio: bounds of height / width, uniform in the logarithm. The
+    first of ten tries that is smaller than the image both ways counts, else the box is empty.
+    """
+    height, width = sides
+    wide, tall = boxes.random_sizes(count, height * width, scale, ratio, generator)
+    fits = (tall < height) & (wide < width)
+    tall, wide = boxes.first_that_fits(fits, tall, wide)
+    found = fits.any(dim=1)
+    return boxes.placed(torch.where(found, tall, 0), torch.where(found, wide, 0), sides, generator)
+
+
+@dataclass(frozen=True)
+class RandomErasing:
+    """A random rectangle erased with probability p: v2.RandomErasing.
+
+    fill: a number or one for each channel, or "noise": uniform in 0..1 for each pixel, which the paper found best (RE-R;
+    v2's "random" is normal, because it comes after the normalization).
+    """
+
+    p: float = 0.5
+    scale: tuple[float, float] = (0.02, 0.33)
+    ratio: tuple[float, float] = (0.3, 3.3)
+    fill: Fill | Literal["noise"] = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p <= 1:
+            raise InputError(f"erasing: a probability is 0 to 1, not {self.p}")
+        if not 0 <= self.scale[0] <= self.scale[1] <= 1:
+            raise InputError(f"erasing: scale goes from a smaller to a larger share of the area, 0 to 1, not {self.scale}")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise InputError(f"erasing: ratio goes from a smaller to a larger height / width above 0, not {self.ratio}")
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """(B, C, H, W) in 0..1 -> the same."""
+        count, _, height, width = images.shape
+        chosen = chance(count, self.p, generator)
+        where = random_erasing_boxes(count, (height, width), self.scale, self.ratio, generator)
+        where = where * chosen[:, None]
+        if isinstance(self.fill, str):
+            return erase_with_noise(images, where, generator)
+        return erase(images, where, self.fill)
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A square of `size` pixels about a uniform pixel, cut at the border, filled with `fill` (the paper: the mean)."""
+
+    size: int
+    fill: Fill = 0.0
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise InputError(f"cutout: a size is at least 0 pixels, not {self.size}")
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        count, _, height, width = images.shape
+        side = torch.full((count,), self.size)
+        return erase(images, boxes.centered(side, side, (height, width), generator), self.fill)

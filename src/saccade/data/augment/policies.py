@@ -1,0 +1,202 @@
+"""RandAugment (arXiv:1909.13719), TrivialAugment (arXiv:2103.10158) and AugMix (arXiv:1912.02781) on whole batches.
+
+Operations, magnitudes and draws are those of torchvision's v2 transforms of the same names. Each image has its own draw;
+an operation, or a family of them that is one arithmetic, is applied once to all images that drew it. Images are float
+(B, 1 or 3, H, W) in 0..1 and are not rounded to 8 bits between operations (posterize and equalize round, see tones.py).
+On one channel Color does nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Generator, Tensor
+
+from saccade.data.augment.colour import BRIGHTNESS, CONTRAST, SATURATION, recolour
+from saccade.data.augment.draws import dirichlet
+from saccade.data.augment.geometry import BILINEAR, NEAREST, Sampling, affine_matrices, warp
+from saccade.data.augment.rows import beside
+from saccade.data.augment.sharpness import adjust_sharpness
+from saccade.data.augment.tones import autocontrast, equalize, posterize, solarize
+from saccade.errors import InputError
+
+GEOMETRY = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
+LINEAR = {"Brightness": BRIGHTNESS, "Contrast": CONTRAST, "Color": SATURATION}
+COLOURS = (*LINEAR, "Sharpness")
+TONES = ("Posterize", "Solarize", "AutoContrast", "Equalize")
+OPERATIONS = ("Identity", *GEOMETRY, *COLOURS, *TONES)
+CODE = {name: code for code, name in enumerate(OPERATIONS)}
+
+
+@dataclass(frozen=True)
+class Space:
+    """The strongest magnitude of each operation; the weakest is no change, except as `bits` says."""
+
+    shear: float  # tangent of the angle
+    shift: float  # of a translation, as a share of the side, or in pixels where it is above 1
+    rotation: float  # degrees
+    factor: float  # of brightness, contrast, colour and sharpness: 1 - factor to 1 + factor
+    bits: tuple[int, int]  # of posterize, from the weakest to the strongest
+    operations: tuple[str, ...] = OPERATIONS
+
+    def magnitudes(self, bins: int, sides: tuple[int, int]) -> Tensor:
+        """(operations, bins) float64, a row for each of OPERATIONS, from the weakest to the strongest."""
+        height, width = (self.shift if self.shift > 1 else self.shift * side for side in sides)
+        highest = dict(zip(GEOMETRY, (self.shear, self.shear, width, height, self.rotation), strict=True))
+        highest |= dict.fromkeys(COLOURS, self.factor)
+        table = torch.stack([torch.linspace(0, highest.get(name, 0), bins) for name in OPERATIONS]).double()
+        # Shifts are whole pixels, cut off as torchvision does
+        table[[CODE["TranslateX"], CODE["TranslateY"]]] = table[[CODE["TranslateX"], CODE["TranslateY"]]].trunc()
+        most, least = self.bits
+        table[CODE["Posterize"]] = (most - torch.arange(bins) / ((bins - 1) / (most - least))).round()
+        table[CODE["Solarize"]] = torch.linspace(1, 0, bins)
+        return table
+
+
+RAND = Space(shear=0.3, shift=150 / 331, rotation=30, factor=0.9, bits=(8, 4))
+WIDE = Space(shear=0.99, shift=32, rotation=135, factor=0.99, bits=(8, 2))
+MIX = Space(shear=0.3, shift=1 / 3, rotation=30, factor=0.9, bits=(4, 0), operations=OPERATIONS[1:])
+MIX_WITHOUT_COLOURS = replace(MIX, operations=(*GEOMETRY, *TONES))
+MIX_BINS, DEEPEST = 10, 3
+
+
+def draw(space: Space, table: Tensor, bins: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """An operation of the space for each of `bins`, the columns of its table, and its magnitude with a random sign.
+
+    Geometry and colours go either way, tones one way. Returns int64 codes and float64 magnitudes in the shape of bins.
+    """
+    codes = torch.tensor([CODE[name] for name in space.operations])
+    operations = codes[torch.randint(len(codes), bins.shape, generator=generator)]
+    negative = torch.rand(bins.shape, generator=generator) < 0.5
+    negative &= operations < CODE[TONES[0]]
+    magnitudes = table[operations, bins]
+    return operations, torch.where(negative, -magnitudes, magnitudes)
+
+
+def _matrices(operations: Tensor, magnitudes: Tensor, sides: tuple[int, int]) -> Tensor:
+    """The maps of geometric operations: shears leave the upper left corner where it is, rotations the middle."""
+    values = {name: torch.where(operations == CODE[name], magnitudes, 0) for name in GEOMETRY}
+    shears = torch.stack([values["ShearX"], values["ShearY"]], dim=1).atan().rad2deg()
+    shifts = torch.stack([values["TranslateX"], values["TranslateY"]], dim=1)
+    # Only shears depend on the center, as a rotation about another one is a rotation and a shift
+    corner = torch.tensor([-sides[1] / 2, -sides[0] / 2], dtype=torch.float64)
+    matrices = affine_matrices(-values["Rotate"], shifts, torch.ones(len(operations)), shears)
+    sheared = (shears != 0).any(dim=1)
+    offset = corner - (matrices[:, :, :2] @ corner)
+    matrices[:, :, 2] += torch.where(sheared[:, None], offset, 0)
+    return matrices
+
+
+def apply(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
+    """operations[b] with magnitudes[b] on image b, both (B,) on the CPU: what torchvision does for the same two."""
+    sides = (images.shape[2], images.shape[3])
+    out = torch.empty_like(images)
+    colours = LINEAR if images.shape[1] > 1 else LINEAR.keys() - {"Color"}
+    kinds = torch.tensor([LINEAR.get(name, BRIGHTNESS) for name in OPERATIONS])[operations, None]
+
+    def change(names: Iterable[str], operation: Callable[[Tensor, Tensor], Tensor]) -> None:
+        rows = torch.isin(operations, torch.tensor([CODE[name] for name in names])).nonzero().squeeze(1)
+        if len(rows):
+            there = rows.to(images.device)
+            out.index_copy_(0, there, operation(images.index_select(0, there), rows))
+
+    change(set(OPERATIONS) - {*GEOMETRY, *colours, "Sharpness", *TONES}, lambda some, rows: some)
+    matrices = _matrices(operations, magnitudes, sides)
+    change(GEOMETRY, lambda some, rows: warp(some, matrices[rows], sampling))
+    change(colours, lambda some, rows: recolour(some, kinds[rows], 1 + magnitudes[rows, None]))
+    change(["Sharpness"], lambda some, rows: adjust_sharpness(some, 1 + magnitudes[rows]))
+    change(["Posterize"], lambda some, rows: posterize(some, magnitudes[rows]))
+    change(["Solarize"], lambda some, rows: solarize(some, magnitudes[rows]))
+    change(["AutoContrast"], lambda some, rows: autocontrast(some))
+    change(["Equalize"], lambda some, rows: equalize(some))
+    return out
+
+
+@dataclass(frozen=True)
+class RandAugment:
+    """`count` operations one after the other, each uniformly chosen, at one magnitude of `bins`: v2.RandAugment.
+
+    The paper: N = count, M = magnitude.
+    """
+
+    count: int = 2
+    magnitude: int = 9
+    bins: int = 31
+    sampling: Sampling = NEAREST
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or not 0 <= self.magnitude < self.bins or self.bins < 2:
+            raise InputError(f"randaugment: a count of at least 0 and a magnitude below the bins, 2 or more, not {self}")
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """(B, 1 or 3, H, W) float32 in 0..1 -> the same."""
+        table = RAND.magnitudes(self.bins, (images.shape[2], images.shape[3]))
+        bins = torch.full((self.count, len(images)), self.magnitude)
+        for operations, magnitudes in zip(*draw(RAND, table, bins, generator), strict=True):
+            images = apply(images, operations, magnitudes, self.sampling)
+        return images
+
+
+@dataclass(frozen=True)
+class TrivialAugmentWide:
+    """One operation, uniformly chosen, at a magnitude uniformly chosen of `bins`: v2.TrivialAugmentWide."""
+
+    bins: int = 31
+    sampling: Sampling = NEAREST
+
+    def __post_init__(self) -> None:
+        if self.bins < 2:
+            raise InputError(f"trivialaugment: at least 2 bins, not {self.bins}")
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """(B, 1 or 3, H, W) float32 in 0..1 -> the same."""
+        table = WIDE.magnitudes(self.bins, (images.shape[2], images.shape[3]))
+        bins = torch.randint(self.bins, (len(images),), generator=generator)
+        return apply(images, *draw(WIDE, table, bins, generator), self.sampling)
+
+
+@dataclass(frozen=True)
+class AugMix:
+    """The image mixed with `width` chains of operations: v2.AugMix, without the paper's consistency loss.
+
+    m x + (1 - m) sum_i w_i chain_i(x), m from Beta(alpha, alpha), w from Dirichlet(alpha, ..., alpha). A chain has
+    `depth` operations, or 1 to 3 where depth is 0, each of a magnitude uniformly chosen of the `severity` lowest of 10.
+    """
+
+    severity: int = 3
+    width: int = 3
+    depth: int = 0
+    alpha: float = 1.0
+    colours: bool = True  # False leaves brightness, contrast, colour and sharpness out, which ImageNet-C tests
+    sampling: Sampling = BILINEAR
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.severity <= MIX_BINS or self.width < 1 or self.depth < 0 or not self.alpha > 0:
+            raise InputError(
+                f"augmix: severity 1 to {MIX_BINS}, a width of at least 1, a depth of at least 0, alpha above 0, not {self}"
+            )
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """(B, 1 or 3, H, W) float32 in 0..1 -> the same."""
+        count = len(images)
+        kept = dirichlet(count, 2, self.alpha, generator)[:, :1]
+        weights = dirichlet(count, self.width, self.alpha, generator) * (1 - kept)
+        operations, magnitudes = self.chains((images.shape[2], images.shape[3]), count, generator)
+        mixed = images * beside(kept, images)
+        for i in range(self.width):
+            chain = images
+            for one, strength in zip(operations[i], magnitudes[i], strict=True):
+                chain = apply(chain, one, strength, self.sampling)
+            mixed.addcmul_(chain, beside(weights[:, i], images))
+        return mixed.clamp_(0, 1)
+
+    def chains(self, sides: tuple[int, int], count: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Operations and magnitudes (width, deepest, count); a chain that ends earlier goes on with Identity."""
+        space = MIX if self.colours else MIX_WITHOUT_COLOURS
+        deepest = self.depth or DEEPEST
+        bins = torch.randint(self.severity, (self.width, deepest, count), generator=generator)
+        operations, magnitudes = draw(space, space.magnitudes(MIX_BINS, sides), bins, generator)
+        if not self.depth:
+            depths = torch.randint(1, DEEPEST + 1, (self.width, 1, count), generator=generator)
+            operations[torch.arange(DEEPEST).view(1, -1, 1) >= depths] = CODE["Identity"]
+        return operations, magnitudes
