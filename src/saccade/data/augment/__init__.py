@@ -2,7 +2,7 @@
 
 Every draw is made by one CPU generator, one call for each parameter and batch, and then moved to the images: so the same
 seed gives the same crops on every device. Operations equal those of torchvision.transforms.v2.functional, random forms
-have the distributions of torchvision's v2 transforms. A random form is a callable of (images, generator).
+have the distributions of torchvision's v2 transforms. A random form is a Step, a callable of (images, generator).
 """
 
 from saccade.data.augment.colour import (
@@ -20,15 +20,25 @@ from saccade.data.augment.colour import (
     jitter,
     recolour,
 )
-from saccade.data.augment.crop import crop_at, flip, pad_and_crop, random_resized_crop_boxes
+from saccade.data.augment.crop import (
+    CROPS,
+    CenterCrop,
+    RandomCrop,
+    RandomResizedCrop,
+    crop_at,
+    flip,
+    pad_and_crop,
+    random_resized_crop_boxes,
+)
 from saccade.data.augment.erasing import Cutout, RandomErasing, erase, random_erasing_boxes
 from saccade.data.augment.geometry import RandomAffine, Sampling, affine_matrices, rotate, warp
 from saccade.data.augment.mixing import Mixing, cutmix, cutmix_boxes, mixup
 from saccade.data.augment.noise import GaussianNoise
-from saccade.data.augment.pipeline import CROPS, POLICIES, Augment
+from saccade.data.augment.pipeline import POLICIES, Augment
 from saccade.data.augment.policies import AugMix, RandAugment, TrivialAugmentWide
 from saccade.data.augment.sharpness import GaussianBlur, adjust_sharpness, gaussian_blur
 from saccade.data.augment.sometimes import Sometimes
+from saccade.data.augment.step import Step, in_turn
 from saccade.data.augment.tones import autocontrast, equalize, invert, posterize, solarize
 from saccade.data.augment.views import VIEWS, mean_probabilities, views
 
@@ -42,6 +52,7 @@ __all__ = [
     "VIEWS",
     "AugMix",
     "Augment",
+    "CenterCrop",
     "ColorJitter",
     "Cutout",
     "GaussianBlur",
@@ -49,9 +60,12 @@ __all__ = [
     "Mixing",
     "RandAugment",
     "RandomAffine",
+    "RandomCrop",
     "RandomErasing",
+    "RandomResizedCrop",
     "Sampling",
     "Sometimes",
+    "Step",
     "TrivialAugmentWide",
     "adjust_brightness",
     "adjust_contrast",
@@ -69,6 +83,7 @@ __all__ = [
     "gaussian_blur",
     "grayscale",
     "grey",
+    "in_turn",
     "invert",
     "jitter",
     "mean_probabilities",

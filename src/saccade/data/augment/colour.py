@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from saccade.data.augment.draws import uniform
 from saccade.data.augment.rows import Parameter, of_each, where_chosen
+from saccade.data.augment.step import Step
 from saccade.errors import InputError
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
@@ -107,7 +108,7 @@ def _turn_hue(images: Tensor, shifts: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ColorJitter:
+class ColorJitter(Step):
     """Random brightness, contrast, saturation and hue in a random order: v2.ColorJitter.
 
     Each factor is uniform in [max(0, 1 - strength), 1 + strength], the shift of the hue in [-hue, hue], hue <= 0.5. A
@@ -131,16 +132,18 @@ class ColorJitter:
         found = {operation: (max(0.0, 1 - s), 1 + s) for operation, s in strengths.items() if s > 0}
         return found | ({HUE: (-self.hue, self.hue)} if self.hue and channels > 1 else {})
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, 1 or 3, H, W) in 0..1 -> the same."""
-        bounds = self.bounds(images.shape[1])
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """Operations and factors (B, K) of `recolour`."""
+        count, bounds = shape[0], self.bounds(shape[1])
         if not bounds:
-            return images
-        count = len(images)
+            return ()
         drawn = [uniform((count,), each, generator) for each in bounds.values()]
         # The ranks of independent uniform numbers are a uniformly random order
         order = torch.rand((count, len(bounds)), generator=generator, dtype=torch.float64).argsort(dim=1)
-        return recolour(images, torch.tensor(list(bounds))[order], torch.stack(drawn, dim=1).gather(1, order))
+        return torch.tensor(list(bounds))[order], torch.stack(drawn, dim=1).gather(1, order)
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        return recolour(images, *drawn) if drawn else images
 
 
 def jitter(images: Tensor, brightness: float, contrast: float, saturation: float, generator: Generator) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from saccade.data.augment import boxes
 from saccade.data.augment.draws import chance
+from saccade.data.augment.step import Step
 from saccade.errors import InputError
 
 Fill = float | Sequence[float]
@@ -23,11 +24,11 @@ def erase(images: Tensor, where: Tensor, fill: Fill = 0.0) -> Tensor:
     return torch.where(boxes.inside(where, images), colour, images)
 
 
-def erase_with_noise(images: Tensor, where: Tensor, generator: Generator) -> Tensor:
-    """The images with independent uniform numbers of 0..1 inside their boxes, one for each pixel and channel."""
-    areas = (where[:, 2] * where[:, 3]).sum().item()
-    noise = torch.rand(int(areas) * images.shape[1], generator=generator).to(images.device, images.dtype)
-    return images.masked_scatter(boxes.inside(where, images), noise)
+def erase_with(images: Tensor, where: Tensor, noise: Tensor) -> Tensor:
+    """The images with the first numbers of noise (B, C, largest area), on the CPU, inside their boxes (B, 4)."""
+    used = torch.arange(noise.shape[2]) < (where[:, 2] * where[:, 3])[:, None, None]
+    numbers = noise[used.expand_as(noise)].to(images.device, images.dtype)
+    return images.masked_scatter(boxes.inside(where, images), numbers)
 
 
 def random_erasing_boxes(
@@ -47,7 +48,7 @@ def random_erasing_boxes(
 
 
 @dataclass(frozen=True)
-class RandomErasing:
+class RandomErasing(Step):
     """A random rectangle erased with probability p: v2.RandomErasing.
 
     fill: a number or one for each channel, or "noise": uniform in 0..1 for each pixel, which the paper found best (RE-R;
@@ -67,19 +68,21 @@ class RandomErasing:
         if not 0 < self.ratio[0] <= self.ratio[1]:
             raise InputError(f"erasing: ratio goes from a smaller to a larger height / width above 0, not {self.ratio}")
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, C, H, W) in 0..1 -> the same."""
-        count, _, height, width = images.shape
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """Boxes, empty where nothing is erased, and where wanted the noise (B, C, largest area)."""
+        count, channels, height, width = shape
         chosen = chance(count, self.p, generator)
-        where = random_erasing_boxes(count, (height, width), self.scale, self.ratio, generator)
-        where = where * chosen[:, None]
-        if isinstance(self.fill, str):
-            return erase_with_noise(images, where, generator)
-        return erase(images, where, self.fill)
+        where = random_erasing_boxes(count, (height, width), self.scale, self.ratio, generator) * chosen[:, None]
+        if self.fill != "noise":
+            return (where,)
+        return where, torch.rand((count, channels, int((where[:, 2] * where[:, 3]).max())), generator=generator)
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        return erase(images, *drawn, self.fill) if not isinstance(self.fill, str) else erase_with(images, *drawn)
 
 
 @dataclass(frozen=True)
-class Cutout:
+class Cutout(Step):
     """A square of `size` pixels about a uniform pixel, cut at the border, filled with `fill` (the paper: the mean)."""
 
     size: int
@@ -89,8 +92,10 @@ class Cutout:
         if self.size < 0:
             raise InputError(f"cutout: a size is at least 0 pixels, not {self.size}")
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
-        count, _, height, width = images.shape
-        side = torch.full((count,), self.size)
-        return erase(images, boxes.centered(side, side, (height, width), generator), self.fill)
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """Boxes."""
+        side = torch.full((shape[0],), self.size)
+        return (boxes.centered(side, side, (shape[2], shape[3]), generator),)
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        return erase(images, drawn[0], self.fill)

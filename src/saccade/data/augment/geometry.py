@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from saccade.data.augment.draws import uniform
 from saccade.data.augment.rows import Parameter, of_each, where_chosen
+from saccade.data.augment.step import Step
 from saccade.errors import InputError, suggestion
 
 INTERPOLATIONS = ("nearest", "bilinear")
@@ -95,7 +96,7 @@ NEAREST, BILINEAR = Sampling("nearest"), Sampling("bilinear")
 
 
 @dataclass(frozen=True)
-class RandomAffine:
+class RandomAffine(Step):
     """Random rotation, shift, scale and shear about the middle, each uniform within its bounds: v2.RandomAffine.
 
     degrees: low, high. translate: largest shift as a share of the width and of the height; shifts are whole pixels.
@@ -114,16 +115,15 @@ class RandomAffine:
         if not 0 < self.scale[0] <= self.scale[1]:
             raise InputError(f"scale: goes from above 0 to as much or more, not {self.scale}")
 
-    def matrices(self, count: int, sides: tuple[int, int], generator: Generator) -> Tensor:
-        """The drawn maps of `count` images of sides height and width, see affine_matrices."""
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """The maps, see affine_matrices."""
+        count, _, height, width = shape
         angles = uniform((count,), self.degrees, generator)
-        reach = torch.tensor([self.translate[0] * sides[1], self.translate[1] * sides[0]], dtype=torch.float64)
+        reach = torch.tensor([self.translate[0] * width, self.translate[1] * height], dtype=torch.float64)
         shifts = (uniform((count, 2), (-1.0, 1.0), generator) * reach).round()
         scales = uniform((count,), self.scale, generator)
         shears = [uniform((count,), bounds, generator) for bounds in (self.shear[:2], self.shear[2:])]
-        return affine_matrices(angles, shifts, scales, torch.stack(shears, dim=1))
+        return (affine_matrices(angles, shifts, scales, torch.stack(shears, dim=1)),)
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, C, H, W) float32 in 0..1 -> the same."""
-        count, _, height, width = images.shape
-        return warp(images, self.matrices(count, (height, width), generator), self.sampling)
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        return warp(images, drawn[0], self.sampling)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from saccade.data.augment.step import Step
 from saccade.errors import InputError
 
 
 @dataclass(frozen=True)
-class GaussianNoise:
+class GaussianNoise(Step):
     """clamp(x + sigma * n), n independent normal numbers: v2.GaussianNoise.
 
     As a penalty it is close to the Jacobian's norm times sigma^2 (Bishop 1995, "Training with noise is equivalent to
@@ -23,9 +24,11 @@ class GaussianNoise:
         if self.sigma < 0:
             raise InputError(f"noise: sigma is at least 0, not {self.sigma}")
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, C, H, W) in 0..1 -> the same."""
-        if not self.sigma:
-            return images
-        noise = torch.randn(images.shape, generator=generator).to(images.device, images.dtype)
-        return noise.mul_(self.sigma).add_(images).clamp_(0, 1)
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """Normal numbers in the shape of the images, unless sigma is 0."""
+        return (torch.randn(shape, generator=generator),) if self.sigma else ()
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        for noise in drawn:
+            images = images.add(noise.to(images.device, images.dtype), alpha=self.sigma).clamp_(0, 1)
+        return images

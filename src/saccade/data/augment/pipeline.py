@@ -1,28 +1,22 @@
 """What is done to the images of a training batch, in one order: the recipe's augmentation."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Generator, Tensor
 
 from saccade.data.augment.colour import ColorJitter, grayscale
-from saccade.data.augment.crop import flip, pad_and_crop, random_resized_crop_boxes
-from saccade.data.augment.draws import coin
+from saccade.data.augment.crop import CROPS, CenterCrop, RandomCrop, RandomResizedCrop
 from saccade.data.augment.erasing import Cutout, Fill, RandomErasing
 from saccade.data.augment.geometry import BILINEAR, RandomAffine
 from saccade.data.augment.noise import GaussianNoise
 from saccade.data.augment.policies import AugMix, RandAugment, TrivialAugmentWide
 from saccade.data.augment.sharpness import GaussianBlur
 from saccade.data.augment.sometimes import Sometimes
-from saccade.data.preprocess import center_crop
-from saccade.data.resample import resized_crop
+from saccade.data.augment.step import Step, in_turn
 from saccade.errors import InputError, suggestion
 
-CROPS = ("none", "pad", "resized")
 POLICIES = {"randaugment": RandAugment, "trivialaugment": TrivialAugmentWide, "augmix": AugMix}
 BLUR_SHARE = 10  # a kernel of a tenth of the side, as in SimCLR (arXiv:2002.05709, appendix A)
-
-Step = Callable[[Tensor, Generator], Tensor]
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,13 @@ class Augment:
             near = suggestion(self.policy, POLICIES)
             raise InputError(f'policy: "{self.policy}" is none of {", ".join(POLICIES)}{near}')
         kernel = 2 * (self.size // (2 * BLUR_SHARE)) + 1
+        crops: dict[str, Step] = {
+            "none": CenterCrop(self.size, self.flip),
+            "pad": RandomCrop(self.size, self.padding, self.flip),
+            "resized": RandomResizedCrop(self.size, self.scale, self.ratio, self.flip),
+        }
         steps: list[tuple[Step, object]] = [
+            (crops[self.crop], True),
             (ColorJitter(self.brightness, self.contrast, self.saturation, self.hue), True),
             (POLICIES[self.policy or "randaugment"](), self.policy is not None),
             (RandomAffine((-self.rotate, self.rotate), sampling=BILINEAR), self.rotate),
@@ -77,19 +77,4 @@ class Augment:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """float32 (B, C, H, W) in 0..1 -> (B, C, size, size) in 0..1; generator: a CPU generator."""
-        images = self._cropped(images, generator)
-        for step in self.steps:
-            images = step(images, generator)
-        return images
-
-    def _cropped(self, images: Tensor, generator: Generator) -> Tensor:
-        if self.crop == "none":
-            middle = center_crop(images, self.size)
-            return flip(middle, generator) if self.flip else middle
-        count, _, height, width = images.shape
-        # Mirroring costs nothing when it is part of the crop
-        mirrored = coin(count, generator) if self.flip else None
-        if self.crop == "pad":
-            return pad_and_crop(images, self.size, self.padding, generator, mirrored)
-        boxes = random_resized_crop_boxes(count, (height, width), self.scale, self.ratio, generator)
-        return resized_crop(images, boxes, self.size, mirrored)
+        return in_turn(self.steps, images, generator)

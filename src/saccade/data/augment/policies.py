@@ -17,6 +17,7 @@ from saccade.data.augment.draws import dirichlet
 from saccade.data.augment.geometry import BILINEAR, NEAREST, Sampling, affine_matrices, warp
 from saccade.data.augment.rows import beside
 from saccade.data.augment.sharpness import adjust_sharpness
+from saccade.data.augment.step import Step
 from saccade.data.augment.tones import autocontrast, equalize, posterize, solarize
 from saccade.errors import InputError
 
@@ -112,8 +113,15 @@ def apply(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Samp
     return out
 
 
+def chain(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
+    """The columns of operations and magnitudes (B, K), one after the other."""
+    for k in range(operations.shape[1]):
+        images = apply(images, operations[:, k], magnitudes[:, k], sampling)
+    return images
+
+
 @dataclass(frozen=True)
-class RandAugment:
+class RandAugment(Step):
     """`count` operations one after the other, each uniformly chosen, at one magnitude of `bins`: v2.RandAugment.
 
     The paper: N = count, M = magnitude.
@@ -128,17 +136,17 @@ class RandAugment:
         if self.count < 0 or not 0 <= self.magnitude < self.bins or self.bins < 2:
             raise InputError(f"randaugment: a count of at least 0 and a magnitude below the bins, 2 or more, not {self}")
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, 1 or 3, H, W) float32 in 0..1 -> the same."""
-        table = RAND.magnitudes(self.bins, (images.shape[2], images.shape[3]))
-        bins = torch.full((self.count, len(images)), self.magnitude)
-        for operations, magnitudes in zip(*draw(RAND, table, bins, generator), strict=True):
-            images = apply(images, operations, magnitudes, self.sampling)
-        return images
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """Operations and magnitudes (B, count)."""
+        table = RAND.magnitudes(self.bins, (shape[2], shape[3]))
+        return draw(RAND, table, torch.full((shape[0], self.count), self.magnitude), generator)
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        return chain(images, *drawn, self.sampling)
 
 
 @dataclass(frozen=True)
-class TrivialAugmentWide:
+class TrivialAugmentWide(Step):
     """One operation, uniformly chosen, at a magnitude uniformly chosen of `bins`: v2.TrivialAugmentWide."""
 
     bins: int = 31
@@ -148,15 +156,17 @@ class TrivialAugmentWide:
         if self.bins < 2:
             raise InputError(f"trivialaugment: at least 2 bins, not {self.bins}")
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, 1 or 3, H, W) float32 in 0..1 -> the same."""
-        table = WIDE.magnitudes(self.bins, (images.shape[2], images.shape[3]))
-        bins = torch.randint(self.bins, (len(images),), generator=generator)
-        return apply(images, *draw(WIDE, table, bins, generator), self.sampling)
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """Operations and magnitudes (B, 1)."""
+        bins = torch.randint(self.bins, (shape[0], 1), generator=generator)
+        return draw(WIDE, WIDE.magnitudes(self.bins, (shape[2], shape[3])), bins, generator)
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        return chain(images, *drawn, self.sampling)
 
 
 @dataclass(frozen=True)
-class AugMix:
+class AugMix(Step):
     """The image mixed with `width` chains of operations: v2.AugMix, without the paper's consistency loss.
 
     m x + (1 - m) sum_i w_i chain_i(x), m from Beta(alpha, alpha), w from Dirichlet(alpha, ..., alpha). A chain has
@@ -176,27 +186,26 @@ class AugMix:
                 f"augmix: severity 1 to {MIX_BINS}, a width of at least 1, a depth of at least 0, alpha above 0, not {self}"
             )
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, 1 or 3, H, W) float32 in 0..1 -> the same."""
-        count = len(images)
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """The weights of the image and of each chain (B, 1 + width), operations and magnitudes (B, width, deepest).
+
+        A chain that ends earlier goes on with Identity.
+        """
+        count, deepest = shape[0], self.depth or DEEPEST
         kept = dirichlet(count, 2, self.alpha, generator)[:, :1]
         weights = dirichlet(count, self.width, self.alpha, generator) * (1 - kept)
-        operations, magnitudes = self.chains((images.shape[2], images.shape[3]), count, generator)
-        mixed = images * beside(kept, images)
-        for i in range(self.width):
-            chain = images
-            for one, strength in zip(operations[i], magnitudes[i], strict=True):
-                chain = apply(chain, one, strength, self.sampling)
-            mixed.addcmul_(chain, beside(weights[:, i], images))
-        return mixed.clamp_(0, 1)
-
-    def chains(self, sides: tuple[int, int], count: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Operations and magnitudes (width, deepest, count); a chain that ends earlier goes on with Identity."""
         space = MIX if self.colours else MIX_WITHOUT_COLOURS
-        deepest = self.depth or DEEPEST
-        bins = torch.randint(self.severity, (self.width, deepest, count), generator=generator)
-        operations, magnitudes = draw(space, space.magnitudes(MIX_BINS, sides), bins, generator)
+        bins = torch.randint(self.severity, (count, self.width, deepest), generator=generator)
+        operations, magnitudes = draw(space, space.magnitudes(MIX_BINS, (shape[2], shape[3])), bins, generator)
         if not self.depth:
-            depths = torch.randint(1, DEEPEST + 1, (self.width, 1, count), generator=generator)
-            operations[torch.arange(DEEPEST).view(1, -1, 1) >= depths] = CODE["Identity"]
-        return operations, magnitudes
+            depths = torch.randint(1, DEEPEST + 1, (count, self.width, 1), generator=generator)
+            operations[torch.arange(DEEPEST) >= depths] = CODE["Identity"]
+        return torch.cat([kept, weights], dim=1), operations, magnitudes
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        weights, operations, magnitudes = drawn
+        mixed = images * beside(weights[:, 0], images)
+        for i in range(self.width):
+            end = chain(images, operations[:, i], magnitudes[:, i], self.sampling)
+            mixed.addcmul_(end, beside(weights[:, 1 + i], images))
+        return mixed.clamp_(0, 1)

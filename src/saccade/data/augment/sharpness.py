@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from saccade.data.augment.draws import chance, uniform
 from saccade.data.augment.rows import Parameter, beside, of_each, where_chosen
+from saccade.data.augment.step import Step
 from saccade.errors import InputError
 
 
@@ -49,7 +50,7 @@ def gaussian_blur(images: Tensor, kernel: int, sigmas: Parameter) -> Tensor:
 
 
 @dataclass(frozen=True)
-class GaussianBlur:
+class GaussianBlur(Step):
     """A Gaussian of uniform sigma within bounds (pixels) with probability p: v2.GaussianBlur within v2.RandomApply."""
 
     kernel: int
@@ -62,8 +63,11 @@ class GaussianBlur:
         if not 0 < self.sigma[0] <= self.sigma[1]:
             raise InputError(f"blur: sigma goes from above 0 to as much or more, not {self.sigma}")
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, C, H, W) -> the same shape; every side longer than half the kernel."""
-        chosen = chance(len(images), self.p, generator)
-        sigmas = uniform((len(images),), self.sigma, generator)
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """Whether, and sigma."""
+        return chance(shape[0], self.p, generator), uniform((shape[0],), self.sigma, generator)
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        """Every side is longer than half the kernel."""
+        chosen, sigmas = drawn
         return where_chosen(images, chosen, lambda some, each: gaussian_blur(some, self.kernel, each), sigmas)

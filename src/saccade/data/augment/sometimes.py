@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Generator, Tensor
 
 from saccade.data.augment.draws import chance
 from saccade.data.augment.rows import where_chosen
+from saccade.data.augment.step import Step
 from saccade.errors import InputError
 
 
 @dataclass(frozen=True)
-class Sometimes:
+class Sometimes(Step):
     """Each image with probability p.
 
     Sometimes(grayscale, 0.1) is v2.RandomGrayscale(0.1); so are invert, autocontrast and equalize v2's Random forms, and
@@ -26,6 +28,9 @@ class Sometimes:
         if not 0 <= self.p <= 1:
             raise InputError(f"a probability is 0 to 1, not {self.p}")
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
-        return where_chosen(images, chance(len(images), self.p, generator), self.operation)
+    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
+        """Whether."""
+        return (chance(shape[0], self.p, generator),)
+
+    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        return where_chosen(images, drawn[0], self.operation)
