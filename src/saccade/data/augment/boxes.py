@@ -46,9 +46,9 @@ def centered(tall: Tensor, wide: Tensor, sides: tuple[int, int], generator: Gene
 
 
 def inside(boxes: Tensor, images: Tensor) -> Tensor:
-    """(B, 1, H, W) bool on the images' device: the pixels within the boxes."""
+    """(B, 1, H, W) on the images' device and of their type: 1 for the pixels within the boxes, else 0."""
     top, left, tall, wide = boxes.to(images.device).unbind(1)
     rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
     vertical = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
     horizontal = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
-    return (vertical[:, :, None] & horizontal[:, None, :]).unsqueeze(1)
+    return (vertical.to(images.dtype)[:, :, None] * horizontal.to(images.dtype)[:, None, :]).unsqueeze(1)

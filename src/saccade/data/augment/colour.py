@@ -42,8 +42,9 @@ def recolour(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
     hued, shifts = hue.any(dim=0).tolist(), factors
     factors = torch.where(hue, 1.0, factors)
     operations, factors = operations.to(images.device), factors.to(images.device, images.dtype)
-    # One copy, then in place: fresh memory for each round costs more time than the arithmetic
-    images = images.clone()
+    # One copy, then in place: fresh memory for each round costs more time than the arithmetic. In planes, because the luma
+    # of pixels that lie side by side takes three times as long
+    images = images.clone(memory_format=torch.contiguous_format)
     for k, (operation, factor) in enumerate(
         zip(operations.T[..., None, None, None], factors.T[..., None, None, None], strict=True)
     ):
@@ -92,18 +93,15 @@ def _turn_hue(images: Tensor, shifts: Tensor) -> Tensor:
     red, green, blue = images.unbind(1)
     value = images.amax(dim=1)
     chroma = value - images.amin(dim=1)
-    divisor = torch.where(chroma > 0, chroma, 1)
-    sextant = torch.where(
-        value == red,
-        (green - blue) / divisor,
-        torch.where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
-    )
-    sextant += 6 * shifts.to(images.device, images.dtype).view(-1, 1, 1)
+    divisor = chroma.clamp(min=1e-12)  # of grey pixels, whose sextant means nothing
+    in_red, in_green = (torch.eq(value, each, out=torch.empty_like(value)) for each in (red, green))
+    sextant = torch.lerp((red - green).div_(divisor).add_(4), (blue - red).div_(divisor).add_(2), in_green)
+    sextant = sextant.lerp_((green - blue).div_(divisor), in_red).add_(6 * shifts.to(images).view(-1, 1, 1))
     out = torch.empty_like(images)
     for channel, n in enumerate((5, 3, 1)):
-        k = (sextant + n).remainder_(6)
-        k = torch.minimum(k, 4 - k).clamp_(0, 1)
-        torch.addcmul(value, chroma, k, value=-1, out=out[:, channel])
+        k = sextant + n
+        k.sub_((k / 6).floor_(), alpha=6)
+        torch.addcmul(value, chroma, torch.minimum(k, 4 - k).clamp_(0, 1), value=-1, out=out[:, channel])
     return out
 
 

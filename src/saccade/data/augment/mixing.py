@@ -54,7 +54,7 @@ def cutmix(images: Tensor, targets: Tensor, alpha: float, generator: Generator) 
     partner = torch.randperm(count, generator=generator).to(images.device)
     where = cutmix_boxes(count, (height, width), alpha, generator)
     share = where[:, 2] * where[:, 3] / (height * width)
-    pasted = torch.where(boxes.inside(where, images), images.index_select(0, partner), images)
+    pasted = torch.lerp(images, images.index_select(0, partner), boxes.inside(where, images))
     return pasted, _mixed(targets, partner, share)
 
 

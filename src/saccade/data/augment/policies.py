@@ -88,29 +88,45 @@ def _matrices(operations: Tensor, magnitudes: Tensor, sides: tuple[int, int]) ->
     return matrices
 
 
+Family = Callable[[Tensor, Tensor, Tensor, Sampling], Tensor]
+
+
+def _geometry(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
+    return warp(images, _matrices(operations, magnitudes, (images.shape[2], images.shape[3])), sampling)
+
+
+def _linear(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
+    kinds = torch.tensor([LINEAR.get(name, BRIGHTNESS) for name in OPERATIONS])[operations]
+    return recolour(images, kinds[:, None], 1 + magnitudes[:, None])
+
+
+FAMILIES: tuple[tuple[Iterable[str], Family], ...] = (
+    (["Identity"], lambda images, operations, magnitudes, sampling: images),
+    (GEOMETRY, _geometry),
+    (LINEAR, _linear),
+    (["Sharpness"], lambda images, operations, magnitudes, sampling: adjust_sharpness(images, 1 + magnitudes)),
+    (["Posterize"], lambda images, operations, magnitudes, sampling: posterize(images, magnitudes)),
+    (["Solarize"], lambda images, operations, magnitudes, sampling: solarize(images, magnitudes)),
+    (["AutoContrast"], lambda images, operations, magnitudes, sampling: autocontrast(images)),
+    (["Equalize"], lambda images, operations, magnitudes, sampling: equalize(images)),
+)
+FAMILY = torch.tensor([next(i for i, (names, _) in enumerate(FAMILIES) if name in names) for name in OPERATIONS])
+
+
 def apply(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
     """operations[b] with magnitudes[b] on image b, both (B,) on the CPU: what torchvision does for the same two."""
-    sides = (images.shape[2], images.shape[3])
-    out = torch.empty_like(images)
-    colours = LINEAR if images.shape[1] > 1 else LINEAR.keys() - {"Color"}
-    kinds = torch.tensor([LINEAR.get(name, BRIGHTNESS) for name in OPERATIONS])[operations, None]
-
-    def change(names: Iterable[str], operation: Callable[[Tensor, Tensor], Tensor]) -> None:
-        rows = torch.isin(operations, torch.tensor([CODE[name] for name in names])).nonzero().squeeze(1)
-        if len(rows):
-            there = rows.to(images.device)
-            out.index_copy_(0, there, operation(images.index_select(0, there), rows))
-
-    change(set(OPERATIONS) - {*GEOMETRY, *colours, "Sharpness", *TONES}, lambda some, rows: some)
-    matrices = _matrices(operations, magnitudes, sides)
-    change(GEOMETRY, lambda some, rows: warp(some, matrices[rows], sampling))
-    change(colours, lambda some, rows: recolour(some, kinds[rows], 1 + magnitudes[rows, None]))
-    change(["Sharpness"], lambda some, rows: adjust_sharpness(some, 1 + magnitudes[rows]))
-    change(["Posterize"], lambda some, rows: posterize(some, magnitudes[rows]))
-    change(["Solarize"], lambda some, rows: solarize(some, magnitudes[rows]))
-    change(["AutoContrast"], lambda some, rows: autocontrast(some))
-    change(["Equalize"], lambda some, rows: equalize(some))
-    return out
+    if images.shape[1] == 1:
+        operations = operations.masked_fill(operations == CODE["Color"], CODE["Identity"])
+    # Sorted, each family is one piece of the batch
+    families, order = FAMILY[operations].sort()
+    images = images.contiguous().index_select(0, order.to(images.device))
+    found, sizes = families.unique_consecutive(return_counts=True)
+    pieces = (each.split(sizes.tolist()) for each in (images, operations[order], magnitudes[order]))
+    done = [
+        FAMILIES[family][1](some, kinds, strengths, sampling)
+        for family, some, kinds, strengths in zip(found.tolist(), *pieces, strict=True)
+    ]
+    return torch.cat(done).index_select(0, order.argsort().to(images.device))
 
 
 def chain(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
@@ -142,7 +158,8 @@ class RandAugment(Step):
         return draw(RAND, table, torch.full((shape[0], self.count), self.magnitude), generator)
 
     def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
-        return chain(images, *drawn, self.sampling)
+        operations, magnitudes = drawn
+        return chain(images, operations, magnitudes, self.sampling)
 
 
 @dataclass(frozen=True)
@@ -162,7 +179,8 @@ class TrivialAugmentWide(Step):
         return draw(WIDE, WIDE.magnitudes(self.bins, (shape[2], shape[3])), bins, generator)
 
     def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
-        return chain(images, *drawn, self.sampling)
+        operations, magnitudes = drawn
+        return chain(images, operations, magnitudes, self.sampling)
 
 
 @dataclass(frozen=True)
