@@ -14,6 +14,7 @@ from saccade.errors import InputError
 __version__ = "0.1.0"
 __all__ = [
     "InputError",
+    "ablate",
     "doctor",
     "draw",
     "effective",
@@ -23,10 +24,12 @@ __all__ = [
     "inspect",
     "networks",
     "predict",
+    "race",
     "resume",
     "sharpness",
     "show_maps",
     "train",
+    "tune_rate",
 ]
 
 

@@ -8,12 +8,16 @@ from typing import Any, NoReturn
 from saccade.errors import InputError, suggestion
 
 Options = argparse.Namespace
+SHORT = {"optimizer.freeze": ["--freeze"], "optimizer.rates": ["--rates"], "optimizer.lr": ["--lr"]}
 SUMMARIES = {
     "train": "train a classifier on images and measure it",
     "resume": "go on with an interrupted run, exactly",
     "evaluate": "the scores of a run, or of its network on other labelled images",
     "predict": "name the class of images",
     "export": "write the trained network as ONNX, verified",
+    "tune-rate": "the learning rate at which the loss falls fastest, by raising it step by step",
+    "race": "update rules against each other, each at its best rate, with several seeds",
+    "ablate": "switch each regularizer off or on in turn, and say what it does",
     "doctor": "open every image of a data set and tell what is wrong",
     "inspect": "every layer of a network: size, parameters, multiply-accumulates, receptive field, memory",
     "sharpness": "how sharp the minimum is that a run has found: curvature, sharpness, pictures of the loss",
@@ -40,6 +44,44 @@ class Parser(argparse.ArgumentParser):
             word = unknown[0].split("=")[0]
             raise InputError(f'{self.prog}: there is no option "{word}"{suggestion(word, known)}')
         return options
+
+    def parse_recipe(self, words: list[str]) -> tuple[Options, dict[str, Any]]:
+        """With DATA, --recipe and an option for each field of the recipe; and these, as `commands` take them."""
+        from saccade.experiment.recipe import field_names
+
+        names = field_names()
+        self.add_argument("data", nargs="?", metavar="DATA", help=names.pop("data"))
+        self.add_argument("--recipe", metavar="FILE", help="a file of the fields below, or a name; options given here win")
+        fields = self.add_argument_group("recipe")
+        for name, text in names.items():
+            options = [f"--{name}", *SHORT.get(name, ())]
+            fields.add_argument(*options, dest=name, metavar="X", help=text.replace("%", "%%"), default=argparse.SUPPRESS)
+        found = self.parse(words)
+        given = {name: value for name, value in vars(found).items() if name in names}
+        return found, {"recipe": found.recipe, **nested(given)}
+
+
+def nested(given: dict[str, str]) -> dict[str, Any]:
+    """{"optimizer.lr": "0.1"} to {"optimizer": {"lr": 0.1}}; values are read as YAML reads them."""
+    words: dict[str, Any] = {}
+    for name, value in given.items():
+        *sections, last = name.split(".")
+        place = words
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value if last in ("network", "device", "group") else scalar(value)
+    return words
+
+
+def scalar(word: str) -> Any:
+    """What YAML makes of the word; 1e-3, too, is a number, which YAML 1.1 takes for a word."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(word)
+        return float(value) if isinstance(value, str) else value
+    except (ValueError, yaml.YAMLError):
+        return word
 
 
 def show(work: Any) -> Any:

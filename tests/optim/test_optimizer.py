@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
 from saccade.optim.groups import decay_groups
-from saccade.optim.noise import add_gradient_noise, noise_deviation
 from saccade.optim.optimizer import BLOCK, Optimizer, update
 from saccade.optim.rules import RULES, Terms
 
@@ -323,18 +322,3 @@ def test_bad_values_get_one_clear_line(rule: str, numbers: dict[str, Any], words
 def test_rules_without_a_peer_in_torch_learn_the_digits(rule: str) -> None:
     _, first, last = trained(lambda params: Optimizer(params, rule, 0.02 if rule == "lamb" else None), 60, torch.float32)
     assert last < 0.8 * first
-
-
-def test_noise_on_gradients_is_each_members_own_and_as_large_as_asked() -> None:
-    size = 20_000
-    fleet = nn.Parameter(torch.zeros(2 * size))
-    fleet.grad = torch.zeros(2 * size)
-    add_gradient_noise([fleet], torch.tensor([0.1, 2.0]), [torch.Generator().manual_seed(k) for k in range(2)])
-    for k, deviation in enumerate((0.1, 2.0)):
-        alone = nn.Parameter(torch.zeros(size))
-        alone.grad = torch.zeros(size)
-        add_gradient_noise([alone], deviation, [torch.Generator().manual_seed(k)])
-        assert torch.allclose(fleet.grad.chunk(2)[k], alone.grad)
-        assert alone.grad.std().item() == pytest.approx(deviation, rel=0.03)
-    assert noise_deviation(0, 0.3) == pytest.approx(0.3**0.5)
-    assert noise_deviation(99, 1.0) == pytest.approx(100**-0.275)

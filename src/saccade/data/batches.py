@@ -18,7 +18,7 @@ def epoch_order(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 def training_batches(order: np.ndarray, size: int) -> list[np.ndarray]:
     """The order cut into batches. A last batch of a single image is left out: batch norm has no variance for it."""
     cuts = [order[i : i + size] for i in range(0, len(order), size)]
-    return cuts[:-1] if len(cuts) > 1 and len(cuts[-1]) == 1 else cuts
+    return cuts[:-1] if len(cuts) > 1 and len(cuts[-1]) == 1 < size else cuts
 
 
 class Resident:

@@ -13,22 +13,24 @@ import torch
 from torch import Tensor, nn
 
 from saccade import statistics
-from saccade.data.augment import Augment
-from saccade.data.batches import Resident, epoch_order, training_batches
+from saccade.data.batches import Resident
 from saccade.errors import InputError
 from saccade.events import Epoch, Note, Progress, Work
-from saccade.experiment import folder, outcome
+from saccade.experiment import assemble, folder, outcome
+from saccade.experiment.feed import Batch, Feed
 from saccade.experiment.pretrained import load_pretrained
 from saccade.experiment.setup import Prepared
-from saccade.optim import decay_groups, freeze, warmup_cosine
+from saccade.layers.norms import reestimate
+from saccade.optim import annealed_std, freeze, one_cycle_momentum
 from saccade.seeds import derive
 from saccade.tasks import classify
 from saccade.training import checkpoint
+from saccade.training.disturbance import Disturbance
 from saccade.training.footprint import Peak
 from saccade.training.interrupt import Interruption
 from saccade.training.plan import Plan
 from saccade.training.steps import Step, Trainer
-from saccade.zoo import find
+from saccade.training.stopping import EarlyStopping
 
 # Reading a loss waits for the device: a GPU is given steps ahead, a CPU has nothing to wait for
 READ_EVERY = defaultdict(lambda: 16, cpu=1)
@@ -69,30 +71,25 @@ class Fit:
         self.device = torch.device(plan.device)
         self.resident = Resident(prepared.store.pixels, prepared.store.labels, self.device)
         self.train, self.validation = prepared.indices("train"), prepared.indices("validation")
-        self.batches_per_epoch = len(training_batches(self.train, recipe.batch))
-        network = new_network(prepared)
+        self.feed = Feed(prepared, plan, self.resident)
+        self.batches_per_epoch = len(self.feed)
+        self.rate = assemble.full_rate(recipe)
+        network = assemble.new_network(prepared)
         self.loaded = load_pretrained(network, recipe.weights, recipe.network or "") if recipe.weights else None
         freeze(network, recipe.optimizer.parts_frozen())
         self.network = network.to(self.device).to(memory_format=plan.memory_format)
-        settings = recipe.optimizer
-        optimizer = torch.optim.SGD(
-            decay_groups(self.network, settings.weight_decay, settings.parts_rates()),
-            lr=settings.lr,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov and settings.momentum > 0,
-            fused=True,
-        )
+        settings = recipe.regularize
         self.trainer = Trainer(
             torch.compile(self.network) if plan.compiled else self.network,  # type: ignore[arg-type]
-            optimizer,
-            classify.loss,
+            assemble.optimizer(self.network, recipe),
+            assemble.loss(prepared, self.device),
             classify.correct,
             plan.autocast,
-            recipe.plan.micro_batch or recipe.batch,
-            settings.clip,
+            recipe.micro_batch,
+            recipe.optimizer.clip,
+            Disturbance(recipe.optimizer.sam, settings.weight_noise, dropout=generator_of(self.device)),
         )
-        self.augment = augmentation(prepared)
-        self.generator = torch.Generator()
+        self.average = assemble.average(self.network, recipe)
         self.position = position
         self.unread: list[Step] = []
         self.best = copy_state(self.network)
@@ -102,6 +99,8 @@ class Fit:
         """Stand where the checkpoint stood."""
         self.network.load_state_dict(state["network"])
         self.trainer.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.trainer.micro_batch = state["micro_batch"]
         self.best = state["best"]
 
@@ -114,6 +113,7 @@ class Fit:
             "plan": asdict(self.plan),
             "network": self.network.state_dict(),
             "optimizer": self.trainer.optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
             "micro_batch": self.trainer.micro_batch,
             "best": self.best,
             "position": {f.name: getattr(self.position, f.name) for f in fields(Position)},
@@ -127,15 +127,27 @@ class Fit:
         with Interruption() as interruption, Peak(self.plan.device) as peak:
             if self.saved == -math.inf:
                 self.keep()
-            while self.position.epoch < self.recipe.epochs:
+            while self.position.epoch < self.recipe.epochs and not self.stopped():
                 yield from self.epoch(interruption, peak)
                 yield Epoch(self.position.history[-1], self.recipe.epochs)
+            if self.position.epoch < self.recipe.epochs:
+                yield Note(f"stopped after epoch {self.position.epoch}: no higher validation accuracy since then")
+
+    def stopped(self) -> bool:
+        """Whether early stopping ends training here."""
+        settings = self.recipe.stop
+        if settings.patience is None:
+            return False
+        accuracies = [epoch["validation_accuracy"] for epoch in self.position.history]
+        return EarlyStopping(settings.patience, settings.improvement, higher=True)(accuracies)
 
     def epoch(self, interruption: Interruption, peak: Peak) -> Work[None]:
         position, start, done = self.position, time.monotonic(), self.position.times["training"]
         name = f"epoch {position.epoch + 1}/{self.recipe.epochs}"
         for step in self.trainer.steps(self.batches()):
             position.batch += 1
+            if self.average is not None and self.recipe.average.kind == "ema":
+                self.average.update()
             self.unread.append(step)
             if len(self.unread) >= READ_EVERY[self.device.type]:
                 self.read()
@@ -154,32 +166,26 @@ class Fit:
         self.keep()
         folder.write_metrics(self.run, position.history)
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of this epoch that are still to come, augmented and normalized on the device."""
-        position, seed = self.position, self.recipe.seed
-        order = epoch_order(self.train, seed, position.epoch)
-        for i, indices in enumerate(training_batches(order, self.recipe.batch)):
-            if i < position.batch:
-                continue
-            self.set_rate(position.epoch * self.batches_per_epoch + i)
-            pixels, labels = self.resident.take(indices)
-            self.generator.manual_seed(derive(seed, "augmentation", position.epoch, i))
-            self.seed_dropout(derive(seed, "dropout", position.epoch, i))
-            preprocess = self.prepared.preprocess
-            images = self.augment(preprocess.pixels_to_float(pixels), self.generator)
-            yield preprocess.normalize(images).contiguous(memory_format=self.plan.memory_format), labels
-
-    def seed_dropout(self, seed: int) -> None:
-        """The generator of this device alone: torch.manual_seed looks for every other one and takes 0.7 ms for it."""
-        on_cpu = self.device.type == "cpu"
-        generator = torch.default_generator if on_cpu else torch.cuda.default_generators[self.device.index or 0]
-        generator.manual_seed(seed)
+    def batches(self) -> Iterator[Batch]:
+        """The batches of this epoch that are still to come; every step has its own rate and draws."""
+        epoch, seed = self.position.epoch, self.recipe.seed
+        for i, batch in self.feed.batches(epoch, self.position.batch):
+            self.set_rate(epoch * self.batches_per_epoch + i)
+            self.trainer.disturbance.generator.manual_seed(derive(seed, "noise", epoch, i))
+            self.trainer.disturbance.dropout.manual_seed(derive(seed, "dropout", epoch, i))
+            yield batch
 
     def set_rate(self, step: int) -> None:
-        total = self.recipe.epochs * self.batches_per_epoch
-        warmup = round(min(self.recipe.schedule.warmup, self.recipe.epochs / 5) * self.batches_per_epoch)
+        """And what else depends on the step: the momentum of one-cycle, the noise on gradients."""
+        recipe, total = self.recipe, self.recipe.epochs * self.batches_per_epoch
+        losses = [epoch["validation_loss"] for epoch in self.position.history if "validation_loss" in epoch]
+        share = assemble.share_of_rate(recipe, step, self.batches_per_epoch, losses)
         for group in self.trainer.optimizer.param_groups:
-            group["lr"] = group["rate"] * self.recipe.optimizer.lr * warmup_cosine(step, total, warmup)
+            group["lr"] = group["rate"] * self.rate * share
+            if recipe.schedule.name == "one-cycle" and "momentum" in group:
+                group["momentum"] = one_cycle_momentum(step, total)
+        if recipe.regularize.gradient_noise:
+            self.trainer.disturbance.gradient_std = annealed_std(step, recipe.regularize.gradient_noise)
 
     def read(self) -> None:
         """Take in what the steps since the last reading have measured."""
@@ -212,9 +218,9 @@ class Fit:
     def memory_note(self, step: Step) -> Iterator[Note]:
         text = (
             f"out of memory: {step.micro_batch} images at a time from now on, "
-            f"gradients added up to the same batch of {self.recipe.batch}"
+            f"gradients added up to the same batch of {self.recipe.images_per_step}"
         )
-        if step.micro_batch < (self.recipe.plan.micro_batch or self.recipe.batch) and text not in self.position.notes:
+        if step.micro_batch < self.recipe.micro_batch and text not in self.position.notes:
             self.position.notes.append(text)
             yield Note(text)
 
@@ -230,6 +236,7 @@ class Fit:
             "train_accuracy": position.correct / position.images,
         }
         accuracy, loss = -1.0, math.inf
+        self.average_epoch()
         if len(self.validation):
             accuracy, loss = self.validate()
             measures |= {"validation_loss": loss, "validation_accuracy": accuracy}
@@ -238,40 +245,36 @@ class Fit:
         position.history.append(measures)
         position.epoch, position.batch = position.epoch + 1, 0
         position.loss, position.correct, position.images = 0.0, 0, 0
-        if not len(self.validation) or (accuracy, -loss) > (position.best_accuracy, -position.best_loss):
+        if not self.selects or (accuracy, -loss) > (position.best_accuracy, -position.best_loss):
             position.best_epoch, position.best_accuracy, position.best_loss = position.epoch, accuracy, loss
-            self.best = copy_state(self.network)
+            self.best = copy_state(self.scored)
+
+    @property
+    def selects(self) -> bool:
+        """Whether validation decides which epoch is used."""
+        return len(self.validation) > 0 and self.recipe.checkpoint.select == "best"
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network that is evaluated: that of the average, once there is one."""
+        return self.average.network if self.average is not None and self.average.count else self.network
+
+    def average_epoch(self) -> None:
+        """Stochastic weight averaging takes in the weights at the end of an epoch."""
+        settings, epoch = self.recipe.average, self.position.epoch
+        if self.average is not None and settings.kind == "swa" and epoch + 1 > settings.start * self.recipe.epochs:
+            self.average.update()
+            reestimate(self.average.network, self.feed.for_statistics(epoch))
 
     def validate(self) -> tuple[float, float]:
         labels = self.prepared.store.labels[self.validation]
-        likely = outcome.probabilities(self.network, self.prepared.preprocess, self.resident, self.validation)
+        likely = outcome.probabilities(self.scored, self.prepared.preprocess, self.resident, self.validation)
         return statistics.accuracy(labels, likely), statistics.log_loss(labels, likely)
 
 
-def new_network(prepared: Prepared) -> nn.Module:
-    """The network of the recipe with the weights of its seed; torch's own generator is left as it was."""
-    recipe = prepared.recipe
-    assert recipe.network is not None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(recipe.seed, "weights"))
-        return find(recipe.network).build(len(prepared.store.classes), prepared.preprocess.channels)
-
-
-def augmentation(prepared: Prepared) -> Augment:
-    settings = prepared.recipe.augment
-    assert settings.crop is not None
-    assert settings.padding is not None
-    assert settings.flip is not None
-    return Augment(
-        crop=settings.crop,
-        size=prepared.preprocess.size,
-        padding=settings.padding,
-        scale=(settings.scale, 1.0),
-        flip=settings.flip,
-        brightness=settings.brightness,
-        contrast=settings.contrast,
-        saturation=settings.saturation,
-    )
+def generator_of(device: torch.device) -> torch.Generator:
+    """The generator of this device alone: torch.manual_seed looks for every other one and takes 0.7 ms for it."""
+    return torch.default_generator if device.type == "cpu" else torch.cuda.default_generators[device.index or 0]
 
 
 def copy_state(network: nn.Module) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from saccade.data.preprocess import Preprocess
 from saccade.errors import InputError
 from saccade.experiment import folder
+from saccade.layers.norms import swap_norms
 from saccade.training.plan import device_of
 from saccade.writing import replacing
 from saccade.zoo import find
@@ -29,12 +30,21 @@ class Model:
     classes: tuple[str, ...]
     preprocess: Preprocess
     device: str = "cpu"
+    norm: str = "batch"
+
+
+def build(name: str, classes: int, channels: int, norm: str) -> "nn.Module":
+    """A network of the zoo for images of so many channels, with this kind of norm."""
+    network = find(name).build(classes, channels)
+    if norm != "batch":
+        swap_norms(network, norm)
+    return network
 
 
 def save(run: Path, model: Model) -> None:
     """Write model.safetensors; name, classes, preprocessing and device stand in its header."""
     about = {"network": model.name, "classes": list(model.classes), "preprocess": model.preprocess.to_dict()}
-    about["device"] = model.device
+    about |= {"device": model.device, "norm": model.norm}
     state = model.network.state_dict()
     file = run / folder.MODEL
     with replacing(file, folder.advice(run)) as part:
@@ -57,11 +67,11 @@ def load(run: Path) -> Model:
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise InputError(f"{file}: this is no model of Saccade's, or it is damaged ({error})") from error
     preprocess = Preprocess.from_dict(about["preprocess"])
-    network = find(about["network"]).build(len(about["classes"]), preprocess.channels)
+    network = build(about["network"], len(about["classes"]), preprocess.channels, about.get("norm", "batch"))
     network.load_state_dict(state)
     try:
         device = device_of(about["device"])
     except InputError:  # trained on a device that this machine does not have
         device = device_of(None)
     network = network.eval().to(device).to(memory_format=torch.channels_last)
-    return Model(network, about["network"], tuple(about["classes"]), preprocess, device)
+    return Model(network, about["network"], tuple(about["classes"]), preprocess, device, about.get("norm", "batch"))

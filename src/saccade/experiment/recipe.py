@@ -10,6 +10,13 @@ from pydantic.fields import FieldInfo
 
 from saccade.errors import InputError, suggestion
 
+# The names of saccade.optim, which is not imported here: `--help` answers without torch (tests compare the two)
+RuleName = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "lars", "lamb", "muon"]
+ScheduleName = Literal["constant", "step", "linear", "cosine", "restarts", "one-cycle", "plateau"]
+
+
+MICRO_BATCH = 1024
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
@@ -35,6 +42,10 @@ class SplitSection(Section):
     """Share of the training images that selects the checkpoint."""
     test: float = Field(0.2, ge=0, lt=1)
     """Share of all images for the one reading at the end; 0 for none."""
+    seed: int | None = Field(None, ge=0, lt=2**63)
+    """Of the split alone; unset: the seed of the recipe."""
+    read_test: bool = True
+    """Whether the test part is read at the end; not where the run is one of many to choose from."""
     group: str | None = None
     """Column of the CSV whose equal values never stand on both sides of a split."""
 
@@ -56,25 +67,66 @@ class AugmentSection(Section):
     """Factor drawn from 1 - c to 1 + c."""
     saturation: float = Field(0, ge=0, le=1)
     """Factor drawn from 1 - s to 1 + s."""
+    hue: float = Field(0, ge=0, le=0.5)
+    """Turn of the colour circle drawn from -h to h; 0.5 is half of it."""
+    rotate: float = Field(0, ge=0, le=180)
+    """Angle drawn from -r to r degrees."""
+    grayscale: float = Field(0, ge=0, le=1)
+    """Share of the images that lose their colour."""
+    blur: float = Field(0, ge=0, le=1)
+    """Share of the images that are blurred."""
+    policy: Literal["randaugment", "trivialaugment", "augmix"] | None = None
+    """Operations drawn by a published policy."""
+    erase: float = Field(0, ge=0, le=1)
+    """Share of the images of which a random rectangle is erased."""
+    cutout: float = Field(0, ge=0, le=1)
+    """Side of an erased square as a share of the image's, in every image."""
+    noise: float = Field(0, ge=0)
+    """Deviation of the noise on the pixels, which are 0..1."""
+
+
+class MixSection(Section):
+    """Two training images in one, and their labels in the same proportion."""
+
+    mixup: float = Field(0, ge=0)
+    """Alpha of mixup, such as 0.2: images are blended; 0 for none."""
+    cutmix: float = Field(0, ge=0)
+    """Alpha of CutMix, such as 1: a rectangle of one is pasted into the other; 0 for none."""
 
 
 class OptimizerSection(Section):
-    """The rule that changes the weights: SGD with momentum."""
+    """The rule that changes the weights."""
 
-    lr: float = Field(0.05, gt=0)
-    """Highest learning rate."""
-    momentum: float = Field(0.9, ge=0, lt=1)
-    """Share of the last step that is kept."""
-    nesterov: bool = True
-    """Nesterov's form of momentum (momentum above 0)."""
-    weight_decay: float = Field(5e-4, ge=0)
-    """Pull of weights towards zero; norms and biases are spared."""
+    rule: RuleName = "nesterov"
+    """Rule of update."""
+    lr: float | None = Field(None, gt=0)
+    """Highest learning rate; unset: the rule's own."""
+    reference_batch: int | None = Field(None, ge=1)
+    """The batch that `lr` is meant for: it is scaled by batch / reference_batch; unset: as it is."""
+    momentum: float | None = Field(None, ge=0, lt=1)
+    """Share of the last step that is kept; unset: the rule's own."""
+    beta1: float | None = Field(None, ge=0, lt=1)
+    """Adam's and LAMB's share of the mean gradient that is kept; unset: 0.9."""
+    beta2: float | None = Field(None, ge=0, lt=1)
+    """Adam's and LAMB's share of the mean square that is kept; unset: 0.999."""
+    gamma: float | None = Field(None, ge=0, lt=1)
+    """RMSprop's and Adadelta's share of the mean square that is kept; unset: 0.99 and 0.9."""
+    eps: float | None = Field(None, ge=0)
+    """What keeps a division from zero; unset: the rule's own."""
+    weight_decay: float | None = Field(None, ge=0)
+    """Pull of weights towards zero, norms and biases spared; unset: 5e-4, where it is decoupled 0.01."""
+    decay: Literal["l2", "decoupled"] | None = None
+    """As a penalty in the gradient or taken from the weights; unset: decoupled for adamw and muon."""
+    l1: float = Field(0, ge=0)
+    """Pull of weights towards zero by the same amount each, norms and biases spared."""
     clip: float | None = Field(None, gt=0)
     """Largest norm of the gradient; unset: no limit."""
+    sam: float = Field(0, ge=0)
+    """Radius of sharpness-aware minimization, such as 0.05; doubles the time of a step; 0 for none."""
     freeze: str | None = None
-    """Parts that do not learn, such as "stem,stages.0"."""
+    """Parts that do not learn, such as "stem,stages.0" or "stages.*.0"."""
     rates: str | None = None
-    """Factors of the learning rate of parts, such as "stem=0.1,stages.0=0.1"."""
+    """Factors of the learning rate of parts, such as "stem=0.1,stages.*=0.5"; the last that fits counts."""
 
     def parts_frozen(self) -> list[str]:
         return [part.strip() for part in (self.freeze or "").split(",") if part.strip()]
@@ -94,10 +146,76 @@ class OptimizerSection(Section):
 
 
 class ScheduleSection(Section):
-    """How the learning rate goes: a line up, then half a cosine down to zero."""
+    """How the learning rate goes, after a line up."""
 
+    name: ScheduleName = "cosine"
+    """Its way down."""
     warmup: float = Field(1.0, ge=0)
-    """Epochs of the line up (at most a fifth of all epochs)."""
+    """Epochs of the line up (at most a fifth of all epochs; none with one-cycle)."""
+    at: tuple[float, ...] | None = None
+    """Of "step": the epochs where the rate falls; unset: after half and three quarters."""
+    factor: float = Field(0.1, gt=0, lt=1)
+    """Of "step" and "plateau": what the rate is multiplied by."""
+    end: float = Field(0, ge=0, le=1)
+    """Of "linear", "cosine", "restarts": the share of the rate at the end."""
+    cycle: float | None = Field(None, gt=0)
+    """Of "restarts": epochs of the first cycle, each next one as long; unset: a third of all."""
+    patience: int = Field(5, ge=0)
+    """Of "plateau": epochs without a lower validation loss that are waited for."""
+
+
+class RegularizeSection(Section):
+    """What keeps the network from learning its images by heart, besides weight decay and augmentation."""
+
+    label_smoothing: float = Field(0, ge=0, lt=1)
+    """Share of the label that is spread over all classes."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Share of the features dropped before the scores; unset: the network's own."""
+    spatial_dropout: float = Field(0, ge=0, lt=1)
+    """Share of the channels dropped behind every stage."""
+    drop_block: float = Field(0, ge=0, lt=1)
+    """Share of the pixels dropped in squares behind every stage."""
+    block: int = Field(7, ge=1)
+    """Side in pixels of the squares of drop_block."""
+    drop_path: float | None = Field(None, ge=0, lt=1)
+    """Stochastic depth: share of the last residual block's images that skip it; unset: the network's own."""
+    weight_noise: float = Field(0, ge=0)
+    """Noise on the weights for each gradient, as a share of each filter's size."""
+    gradient_noise: float = Field(0, ge=0)
+    """Variance of the noise on the gradients at the first step (falls with the steps), such as 0.01."""
+    norm: Literal["batch", "group", "layer", "instance", "none"] = "batch"
+    """What stands in place of batch norm."""
+    norm_momentum: float | None = Field(None, gt=0, le=1)
+    """Share of the newest batch in the running statistics of batch norm; unset: 0.1."""
+    freeze_statistics: bool = False
+    """Batch norm keeps the statistics that it starts with (for weights trained elsewhere)."""
+
+
+class BalanceSection(Section):
+    """What is done about classes with fewer images."""
+
+    by: Literal["none", "weights", "effective", "sampling"] = "none"
+    """"weights": the loss counts each class equally; "effective": rare classes more; "sampling": seen equally often."""
+
+
+class AverageSection(Section):
+    """Evaluation by an average of the weights instead of the last ones."""
+
+    kind: Literal["none", "ema", "swa"] = "none"
+    """"ema": moving average over steps; "swa": plain mean over the ends of the last epochs."""
+    decay: float = Field(0.999, ge=0, lt=1)
+    """Of "ema": share of the old average that is kept at each step."""
+    start: float = Field(0.75, ge=0, lt=1)
+    """Of "swa": share of the epochs before the first weights count."""
+
+
+class StopSection(Section):
+    """Early stopping by the validation images."""
+
+    patience: int | None = Field(None, ge=1)
+    """Epochs without a better validation accuracy after which training ends; unset: all epochs."""
+    improvement: float = Field(0, ge=0, lt=1)
+    """What an accuracy must be higher by to be better."""
 
 
 class PlanSection(Section):
@@ -112,14 +230,16 @@ class PlanSection(Section):
     compiled: bool = False
     """torch.compile the network (takes a minute or more to start)."""
     micro_batch: int | None = Field(None, ge=2)
-    """Images at once through the network; unset: the whole batch, halved when memory runs out."""
+    """Images at once through the network; unset: the batch up to 1,024, halved when memory runs out."""
 
 
 class CheckpointSection(Section):
-    """When the state of the run is kept, besides the end of each epoch."""
+    """When the state of the run is kept, besides the end of each epoch, and which epoch is used."""
 
     seconds: float = Field(30.0, ge=0)
     """Longest time between two checkpoints; 0 keeps one after every step."""
+    select: Literal["best", "last"] = "best"
+    """The epoch whose weights are used: the best on validation, or the last."""
 
 
 class Recipe(Section):
@@ -133,15 +253,20 @@ class Recipe(Section):
     """Weights to start from: a file, a run folder, a URL, "torchvision" or "timm"; unset: fresh ones."""
     epochs: int = Field(30, ge=1)
     """Passes over the training images."""
-    batch: int = Field(64, ge=2)
-    """Images for each optimizer step; at least 2, as batch norm has no variance of one."""
+    batch: int | Literal["full"] = Field(64, ge=1)
+    """Images for each optimizer step: 1 for a single one, "full" for all."""
     seed: int = Field(0, ge=0, lt=2**63)
     """The one source of randomness: weights, order, augmentation, split."""
     images: ImageSection = ImageSection()
     split: SplitSection = SplitSection()
     augment: AugmentSection = AugmentSection()
+    mix: MixSection = MixSection()
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
+    regularize: RegularizeSection = RegularizeSection()
+    balance: BalanceSection = BalanceSection()
+    average: AverageSection = AverageSection()
+    stop: StopSection = StopSection()
     plan: PlanSection = PlanSection()
     checkpoint: CheckpointSection = CheckpointSection()
 
@@ -151,6 +276,17 @@ class Recipe(Section):
         for name, value in sections.items():
             words[name] = words[name] | value if isinstance(value, dict) else value
         return make_recipe(words)
+
+    @property
+    def images_per_step(self) -> int:
+        """`batch`, once the data has decided how many a full one has."""
+        assert self.batch != "full"
+        return self.batch
+
+    @property
+    def micro_batch(self) -> int:
+        """Images at once through the network, unless memory runs out."""
+        return self.plan.micro_batch or min(self.images_per_step, MICRO_BATCH)
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)

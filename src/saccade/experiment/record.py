@@ -95,7 +95,7 @@ def about_training(fit: Fit) -> dict[str, Any]:
         "time": about_time(fit),
         "images_per_second": round(images_per_second(position, len(fit.train)), 1),
         "epochs": {"planned": recipe.epochs, "trained": position.epoch, "best": position.best_epoch},
-        "selected_on": "validation accuracy" if len(fit.validation) else "nothing: the last epoch",
+        "selected_on": "validation accuracy" if fit.selects else "nothing: the last epoch",
         "notes": position.notes,
     }
 
@@ -108,7 +108,7 @@ def about_memory(fit: Fit) -> dict[str, Any]:
         fit.network,
         (batch, channels, size, size),
         fit.plan.precision,
-        "momentum" if fit.recipe.optimizer.momentum else "sgd",
+        fit.recipe.optimizer.rule,
     )
     by = "torch's allocator" if fit.device.type == "cuda" else "growth of the process, looked at every 20 ms"
     return {

@@ -11,7 +11,8 @@ import numpy as np
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder, model, outcome, record
-from saccade.experiment.fit import Fit, Position, new_network
+from saccade.experiment.assemble import new_network
+from saccade.experiment.fit import Fit, Position
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
 from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.smallest import check
@@ -110,7 +111,7 @@ def check_network(prepared: Prepared) -> None:
 def choose_plan(prepared: Prepared) -> Plan:
     recipe, preprocess = prepared.recipe, prepared.preprocess
     wishes = Wishes(recipe.plan.device, recipe.plan.precision, recipe.plan.channels_last, recipe.plan.compiled)
-    batch = min(recipe.plan.micro_batch or recipe.batch, len(prepared.indices("train")))
+    batch = min(recipe.micro_batch, len(prepared.indices("train")))
     shape = (batch, preprocess.channels, preprocess.size, preprocess.size)
     if recipe.epochs * len(prepared.indices("train")) < MEASURED_STEPS * 4 * batch:  # measuring would take longer than it
         wishes = Wishes(wishes.device, wishes.precision or "fp32", wishes.channels_last is not False, wishes.compiled)
@@ -128,7 +129,7 @@ def complete_run(fit: Fit) -> Work[Record]:
     try:
         yield from fit.work()
         start = time.monotonic()
-        position.test_read += 1
+        position.test_read += fit.recipe.split.read_test
         fit.keep()  # that the test part is about to be read stays known, whatever happens
         outcomes = final_outcomes(fit)
     except (OutOfMemory, RuntimeError) as error:
@@ -171,12 +172,17 @@ def final_outcomes(fit: Fit) -> Record:
     prepared, store = fit.prepared, fit.prepared.store
     fit.network.load_state_dict(fit.best)
     assert fit.recipe.network is not None
-    model.save(fit.run, model.Model(fit.network, fit.recipe.network, store.classes, prepared.preprocess, fit.plan.device))
+    model.save(
+        fit.run,
+        model.Model(
+            fit.network, fit.recipe.network, store.classes, prepared.preprocess, fit.plan.device, fit.recipe.regularize.norm
+        ),
+    )
     network = model.load(fit.run).network
     described: Record = {}
     scores: Record = {}
     held = []
-    for part in ("validation", "test"):
+    for part in ("validation", "test") if fit.recipe.split.read_test else ("validation",):
         where = prepared.indices(part)
         if len(where):
             likely = outcome.probabilities(network, prepared.preprocess, fit.resident, where)

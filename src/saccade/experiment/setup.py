@@ -17,12 +17,15 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.pretrained import statistics_for
 from saccade.experiment.recipe import Recipe
+from saccade.optim import find_rule
 from saccade.training.plan import device_of
 from saccade.zoo import find
 
 SMALL = 64  # up to this side images are used as they are, by networks for small images
 PHOTO = 224
 FEW_STEPS = 20
+WEIGHT_DECAY = 5e-4
+HYPERPARAMETERS = ("momentum", "beta1", "beta2", "gamma", "eps")  # of rules of update, by their field in the recipe
 IN_MEMORY = "arrays"  # recipe.data of images that no file holds
 
 
@@ -54,11 +57,14 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     assert size is not None
     store = yield from build(listing, stored_side(recipe), recipe.images.channels)
     recipe = augmented(recipe, colour=store.pixels.shape[3] == 3)
+    split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
     fractions = Fractions(validation=recipe.split.validation, test=recipe.split.test)
-    parts, split_by = split(store.labels, store.parts, units_of(store.clusters, store.groups), fractions, recipe.seed)
+    parts, split_by = split(store.labels, store.parts, units_of(store.clusters, store.groups), fractions, split_seed)
     shared = parts
     parts = once(shared, store.digests)
     train = np.flatnonzero(parts == "train")
+    if recipe.batch == "full":
+        recipe = recipe.changed(batch=max(1, len(train)))
     classes = np.unique(store.labels[train])
     parts = np.where(np.isin(store.labels, classes), parts, "")  # of the others nothing can be learned
     if len(classes) < 2:
@@ -66,6 +72,7 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
         raise InputError(
             f"{recipe.data}: training needs usable images of two classes at least{there} (see `saccade doctor`)"
         )
+    check_validation(recipe, parts)
     recipe, (mean, std) = normalized(recipe, store, train)
     preprocess = Preprocess(size, store.pixels.shape[1], mean, std, store.pixels.shape[3])
     for text in (*remarks(store, parts), *not_scored(store, shared, parts), *not_held_back(recipe, parts)):
@@ -85,6 +92,7 @@ def complete(recipe: Recipe, listing: Listing) -> Recipe:
     small = size <= SMALL
     network = recipe.network or ("resnet20" if small else "resnet18")
     crop = recipe.augment.crop or ("pad" if small else "resized")
+    recipe = settled(recipe)
     source = recipe.data if listing.source in ("digits", "arrays") else str(Path(listing.source).absolute())
     return recipe.changed(
         data=source if Path(source).exists() else recipe.data,
@@ -92,6 +100,19 @@ def complete(recipe: Recipe, listing: Listing) -> Recipe:
         images={"size": size},
         augment={"crop": crop},
     )
+
+
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe with what its rule of update decides; InputError for a number that the rule does not have."""
+    settings, rule = recipe.optimizer, find_rule(recipe.optimizer.rule)
+    for name in HYPERPARAMETERS:
+        if getattr(settings, name) is not None and name not in rule.hyperparameters:
+            has = ", ".join(each for each in HYPERPARAMETERS if each in rule.hyperparameters) or "a rate alone"
+            raise InputError(f"optimizer.{name}: {settings.rule} has none, it has {has}")
+    usual = {name: value for name, value in rule.hyperparameters.items() if name in HYPERPARAMETERS}
+    usual |= {"lr": rule.default_lr, "weight_decay": rule.weight_decay or WEIGHT_DECAY}
+    usual |= {"decay": rule.decay} if rule.decay != "own" else {}
+    return recipe.changed(optimizer={name: value for name, value in usual.items() if getattr(settings, name) is None})
 
 
 def normalized(recipe: Recipe, store: Store, train: np.ndarray) -> tuple[Recipe, tuple[tuple[float, ...], ...]]:
@@ -145,6 +166,19 @@ def not_scored(store: Store, shared: np.ndarray, parts: np.ndarray) -> Iterable[
         yield f"not scored: {int(untrained.sum()):,} images of {names}, of which no training image can be used"
 
 
+def check_validation(recipe: Recipe, parts: np.ndarray) -> None:
+    """InputError where something is to be decided by validation images and there are none."""
+    deciding = {
+        "stop.patience": recipe.stop.patience is not None,
+        "schedule.name plateau": recipe.schedule.name == "plateau",
+    }
+    for field, asked in deciding.items():
+        if asked and not (parts == "validation").any():
+            raise InputError(
+                f"{field}: there are no validation images to decide by; leave it out, or set --split.validation"
+            )
+
+
 def not_held_back(recipe: Recipe, parts: np.ndarray) -> Iterable[str]:
     """A part that was asked for and could not be made."""
     for part in ("validation", "test"):
@@ -154,7 +188,7 @@ def not_held_back(recipe: Recipe, parts: np.ndarray) -> Iterable[str]:
 
 def few_steps(recipe: Recipe, images: int) -> str:
     """A remark where a network would hardly have begun to learn."""
-    epoch = -(-images // recipe.batch)
+    epoch = -(-images // recipe.images_per_step)
     steps = recipe.epochs * epoch
     if steps >= FEW_STEPS:
         return ""

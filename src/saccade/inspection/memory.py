@@ -11,9 +11,10 @@ from torch._subclasses import FakeTensorMode
 
 from saccade.errors import InputError
 from saccade.inspection.trace import Op, Recorder, copied, dtype_of, needs_values
+from saccade.optim import RULES
 
 # Tensors of state that an optimizer keeps for each weight
-STATE = {"sgd": 0, "momentum": 1, "nesterov": 1, "adagrad": 1, "adadelta": 2, "rmsprop": 1, "adam": 2, "adamw": 2}
+STATE = {name: len(rule.state) for name, rule in RULES.items()}
 PRECISIONS = ("fp32", "bf16")
 FEW = (2, 4)  # images of which the memory is met, where values must be seen
 FULL = 4  # bytes of a weight, its gradient and its state, whatever the precision of the arithmetic

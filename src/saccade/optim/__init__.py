@@ -1,6 +1,20 @@
-"""Rules of optimization: which parameters decay, and how the rate goes."""
+"""Rules of optimization: how weights change, which of them decay, how the rate goes, and averages of weights."""
 
+from saccade.optim.average import Average, exponential, uniform
 from saccade.optim.groups import decay_groups, freeze
-from saccade.optim.schedules import warmup_cosine
+from saccade.optim.noise import annealed_std
+from saccade.optim.optimizer import Optimizer
+from saccade.optim.rules import RULES, find_rule
+from saccade.optim.schedules import (
+    SCHEDULES,
+    one_cycle_momentum,
+    plateau,
+    scaled_rate,
+    warmed,
+    warmup_cosine,
+)
 
-__all__ = ["decay_groups", "freeze", "warmup_cosine"]
+__all__ = [
+    "RULES", "SCHEDULES", "Average", "Optimizer", "annealed_std", "decay_groups", "exponential", "find_rule", "freeze",
+    "one_cycle_momentum", "plateau", "scaled_rate", "uniform", "warmed", "warmup_cosine",
+]  # fmt: skip

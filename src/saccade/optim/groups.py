@@ -1,35 +1,41 @@
 """Which hyperparameters apply to which parameters."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from saccade.errors import InputError, suggestion
+from saccade.errors import InputError
+from saccade.layers.norms import FrozenBatchNorm2d
+from saccade.layers.parts import find_part
 from saccade.optim.lists import Number
 
 
 def decay_groups(
-    network: nn.Module, decay: Number, rates: Mapping[str, float] | None = None, members: int = 1
+    network: nn.Module,
+    decay: Number,
+    rates: Mapping[str, float] | None = None,
+    members: int = 1,
+    l1: Number = 0.0,
 ) -> list[dict[str, Any]]:
-    """Groups for an optimizer: weights of convolutions and dense layers decay, norms and biases do not.
+    """Groups for an optimizer: weights of convolutions and dense layers have penalties, norms and biases have none.
 
     A decayed scale or bias limits the network's function without making it smoother (arXiv:1812.01187, section 3.1).
-    `decay` may hold one number for each of the `members` of a fleet. `rates` multiplies the learning rate of the parts of
-    these names, the longest that fits, as `rate` of the group.
+    `decay` and `l1` may hold one number for each of the `members` of a fleet. `rates` multiplies the learning rate of the
+    parts of these names, in which * stands for any one name ("stages.*.0"); the last that fits counts, as `rate` of the
+    group.
     """
     rates = rates or {}
     check_parts(network, rates)
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    decays = isinstance(decay, Tensor) or decay != 0
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            part = max((part for part in rates if is_within(name, part)), key=len, default="")
-            key = (decays and is_matrix(parameter, members), rates.get(part, 1.0))
-            groups.setdefault(key, []).append(parameter)
+            rate = next((rate for part, rate in reversed(list(rates.items())) if is_within(name, part)), 1.0)
+            groups.setdefault((is_matrix(parameter, members), rate), []).append(parameter)
     return [
-        {"params": params, "weight_decay": decay if decays else 0.0, "rate": rate}
-        for (decays, rate), params in groups.items()
+        {"params": params, "weight_decay": decay if penalized else 0.0, "l1": l1 if penalized else 0.0, "rate": rate}
+        for (penalized, rate), params in groups.items()
     ]
 
 
@@ -37,13 +43,6 @@ def is_matrix(parameter: Tensor, members: int = 1) -> bool:
     """Whether a member's own part has two sides or more: no bias, and no scale of a norm, whatever its shape."""
     rows = len(parameter) // members if parameter.dim() else 1
     return sum(side > 1 for side in (rows, *parameter.shape[1:])) > 1
-
-
-class FrozenBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm whose statistics stay as they are, in training too."""
-
-    def train(self, mode: bool = True) -> "FrozenBatchNorm2d":
-        return super().train(False)
 
 
 def freeze(network: nn.Module, parts: Sequence[str]) -> int:
@@ -63,14 +62,14 @@ def freeze(network: nn.Module, parts: Sequence[str]) -> int:
     return count
 
 
-def check_parts(network: nn.Module, parts: Sequence[str] | Mapping[str, float]) -> None:
+def check_parts(network: nn.Module, parts: Iterable[str]) -> None:
     """InputError for a name that no module has, with the nearest."""
-    known = [name for name, _ in network.named_modules() if name]
     for part in parts:
-        if part not in known:
-            tops = ", ".join(name for name in known if name.count(".") == (name.startswith("stages.")))
-            raise InputError(f'the network has no part "{part}"{suggestion(part, known)} ({tops})')
+        if not any(is_within(name, part) for name, _ in network.named_modules() if name):
+            find_part(network, part)
 
 
 def is_within(name: str, part: str) -> bool:
-    return name == part or name.startswith(part + ".")
+    """Whether it is this part or something in it; in the name of the part, * stands for any one name."""
+    pattern = r"\.".join("[^.]+" if word == "*" else re.escape(word) for word in part.split("."))
+    return re.fullmatch(rf"{pattern}(\..*)?", name) is not None

@@ -1,6 +1,6 @@
 """Sharpness-aware minimization: the gradient is taken where the loss is highest nearby."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -27,13 +27,22 @@ def sam_step(
     """
     members = optimizer.param_groups[0].get("members", 1)
     check("rho", rho, members)
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
+    found = sharpness_aware(weights, gradients, rho, list(network.buffers()) if network is not None else (), members)
+    optimizer.step()
+    return found
+
+
+def sharpness_aware(
+    weights: Sequence[Tensor], gradients: Callable[[], T], rho: Number, buffers: Sequence[Tensor] = (), members: int = 1
+) -> T:
+    """The gradients of such a step, without the step; weights and buffers are as one pass at w leaves them."""
     found = gradients()
     if isinstance(rho, Tensor) or rho > 0:
-        weights = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        with unchanged(list(network.buffers()) if network is not None else []), unchanged(weights):
-            ascend(weights, rho, members)
+        there = [w for w in weights if w.grad is not None]
+        with unchanged(list(buffers)), unchanged(there):
+            ascend(there, rho, members)
             gradients()
-    optimizer.step()
     return found
 
 

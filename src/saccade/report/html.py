@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from html import escape
+from importlib.resources import files
 
 from saccade.inspection import text as plain
 
@@ -14,6 +15,16 @@ def tag(name: str, inner: str, **attributes: object) -> str:
     """An element; `inner` is HTML. A trailing underscore frees attributes that are Python's words (`class_`)."""
     words = "".join(f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items())
     return f"<{name}{words}>{inner}</{name}>"
+
+
+def document(title: str, body: str, *styles: str) -> str:
+    """A whole page that needs nothing from outside, in the report's style and further style sheets of this folder."""
+    style = "".join(files("saccade.report").joinpath(f"{each}.css").read_text("utf-8") for each in ("style", *styles))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{text(title)}</title><style>{style}</style></head><body><main>{body}</main></body></html>\n"
+    )
 
 
 def section(title: str, *parts: str) -> str:

@@ -1,11 +1,10 @@
 """The page of an inspection: totals, the picture, the table of layers."""
 
-from importlib.resources import files
 from typing import Any
 
 from saccade.inspection.summary import main_rows
 from saccade.inspection.text import gigabytes, pair, totals
-from saccade.report.html import bar, count, section, table, tag, text
+from saccade.report.html import bar, count, document, section, table, tag, text
 
 Record = dict[str, Any]
 
@@ -16,13 +15,7 @@ def inspection_page(record: Record, picture: str) -> str:
     head = tag("header", tag("p", "inspection", class_="kicker") + tag("h1", name))
     facts = tag("dl", "".join(tag("dt", text(k)) + tag("dd", text(v)) for k, v in totals(record)), class_="plain")
     drawing = section("The network", tag("div", picture, class_="wide", tabindex=0))
-    style = files("saccade.report").joinpath("style.css").read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{name}</title><style>{style}</style></head><body><main>{head}{facts}"
-        f"{section('Layer by layer', layer_rows(record))}{drawing}</main></body></html>\n"
-    )
+    return document(record["network"], head + facts + section("Layer by layer", layer_rows(record)) + drawing)
 
 
 def layer_rows(record: Record) -> str:

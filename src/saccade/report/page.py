@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from saccade.report import sections
-from saccade.report.html import details, section, tag, text
+from saccade.report.html import details, document, section, tag, text
 from saccade.report.mistakes import gallery
 from saccade.writing import write_text
 
@@ -34,13 +33,6 @@ def write_report(run: Path, pictures: Mapping[str, np.ndarray]) -> Path:
         sections.machine(record),
         tag("footer", f"Saccade {text(record['versions']['saccade'])}, run {text(record['run'])}"),
     ]
-    title = text(f"{record['network']} on {record['data']}")
-    style = files("saccade.report").joinpath("style.css").read_text(encoding="utf-8")
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{style}</style></head><body><main>{''.join(body)}</main></body></html>\n"
-    )
     file = run / "report.html"
-    write_text(file, page)
+    write_text(file, document(f"{record['network']} on {record['data']}", "".join(body)))
     return file

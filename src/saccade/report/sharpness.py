@@ -1,12 +1,11 @@
 """Sharpness as a table for a terminal, and as a page with pictures of the loss around the weights."""
 
-from importlib.resources import files
 from typing import Any
 
 from saccade.inspection.text import aligned
 from saccade.report.band import band
 from saccade.report.contour import contour
-from saccade.report.html import count, section, table, tag, text
+from saccade.report.html import count, document, section, table, tag, text
 
 Record = dict[str, Any]
 ORDINALS = ("largest", "second", "third")
@@ -50,14 +49,9 @@ def sharpness_page(record: Record) -> str:
     head = tag("p", f"sharpness of {name}", class_="kicker") + tag("h1", words)
     lead = tag("p", f"{over(record).capitalize()}; {count(record['weights'])} weights that learn.", class_="lead")
     body = [tag("header", head + lead), section("The numbers", numbers(record)), pictures(record), reading()]
-    style = "".join(files("saccade.report").joinpath(f"{each}.css").read_text("utf-8") for each in ("style", "sharpness"))
     foot = tag("footer", f"Saccade, run {text(record['run'])}, seed {record['seed']}, {record['precision']}")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Sharpness of {name}</title><style>{style}</style></head>"
-        f"<body><main>{''.join(body)}{foot}</main></body></html>\n"
-    )
+    title = f"Sharpness of {record['network']} on {record['data']}"
+    return document(title, "".join(body) + foot, "sharpness")
 
 
 def numbers(record: Record) -> str:

@@ -1,4 +1,4 @@
-"""Statistics: arrays in, numbers out; numpy alone."""
+"""Statistics: arrays in, numbers out; numpy and scipy alone."""
 
 from saccade.statistics.calibration import Bin, expected_calibration_error, reliability
 from saccade.statistics.classification import (
@@ -12,6 +12,7 @@ from saccade.statistics.classification import (
     top_k,
 )
 from saccade.statistics.interval import Estimate, percentile_interval, wilson
+from saccade.statistics.repeated import mean_over_runs
 from saccade.statistics.scores import classification_scores
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "confusion_matrix",
     "expected_calibration_error",
     "log_loss",
+    "mean_over_runs",
     "per_class",
     "percentile_interval",
     "reliability",

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from saccade.training.disturbance import Disturbance
 
 Batch = tuple[Tensor, Tensor]
 Objective = Callable[[Any, Tensor], Tensor]  # of what the network gives, and labels
@@ -40,9 +42,10 @@ class Trainer:
     precision: Callable[[], AbstractContextManager]
     micro_batch: int
     clip: float | None = None
+    disturbance: Disturbance = field(default_factory=Disturbance)
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[Step]:
-        """One optimizer step for each batch of images and labels."""
+        """One optimizer step for each batch of images and labels, or of images and probabilities of classes."""
         self.network.train()
         for images, labels in batches:
             yield self.step(images, labels)
@@ -56,18 +59,19 @@ class Trainer:
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         while True:
             try:
-                loss, correct = self.accumulate(images, labels)
+                loss, correct = self.disturbance.gradients(self.network, lambda: self.accumulate(images, labels))
                 break
             except RuntimeError as error:  # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own
                 if not is_out_of_memory(error):
                     raise
-                if self.micro_batch <= LEAST:
+                if min(self.micro_batch, len(images)) <= LEAST:
                     raise OutOfMemory from error
                 self.micro_batch = -(-min(self.micro_batch, len(images)) // 2)
                 for buffer, before in zip(self.network.buffers(), buffers, strict=True):
                     buffer.copy_(before)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+        self.disturbance.disturb(self.network)
         self.optimizer.step()
         return Step(loss, correct, len(images), self.micro_batch)
 

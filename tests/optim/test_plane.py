@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from saccade.optim.plane import SURFACES, trajectory
 from saccade.optim.rules import RULES
-from saccade.optim.surfaces import SURFACES, trajectory
 
 
 @pytest.mark.parametrize("name", SURFACES)

@@ -1,0 +1,70 @@
+"""The batches of a training run: each a function of the recipe's seed, the epoch and its place in it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from saccade.data.balance import balanced_order
+from saccade.data.batches import Resident, epoch_order, training_batches
+from saccade.experiment import assemble
+from saccade.experiment.setup import Prepared
+from saccade.seeds import derive
+from saccade.training.plan import Plan
+
+Batch = tuple[Tensor, Tensor]
+STATISTICS_BATCHES = 100  # the statistics of batch norm are known well enough then
+
+
+class Feed:
+    """Training images by batches, augmented, mixed and normalized on the device."""
+
+    def __init__(self, prepared: Prepared, plan: Plan, resident: Resident):
+        self.prepared, self.plan, self.resident = prepared, plan, resident
+        self.recipe = prepared.recipe
+        self.train = prepared.indices("train")
+        self.augment, self.mixing = assemble.augmentation(prepared), assemble.mixing(self.recipe)
+        self.generator = torch.Generator()
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return len(training_batches(self.train, self.recipe.images_per_step))
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Batch]]:
+        """Each batch of the epoch from the one of number `first` on, with its number."""
+        order = training_batches(self.order(epoch), self.recipe.images_per_step)
+        for i in range(first, len(order)):
+            self.generator.manual_seed(derive(self.recipe.seed, "augmentation", epoch, i))
+            yield i, self.batch(order[i])
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The training images of this epoch."""
+        if self.recipe.balance.by == "sampling":
+            return balanced_order(self.train, self.prepared.store.labels[self.train], self.recipe.seed, epoch)
+        return epoch_order(self.train, self.recipe.seed, epoch)
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """These images (B, C, H, W) by the draws of `generator`, and their labels, or their probabilities when mixed."""
+        images, truth = self.augmented(indices)
+        if self.mixing is not None:
+            targets = functional.one_hot(truth, len(self.prepared.store.classes)).float()
+            images, truth = self.mixing(images, targets, self.generator)
+        return self.normalized(images), truth
+
+    def for_statistics(self, epoch: int) -> Iterator[Tensor]:
+        """Augmented images to estimate the statistics of batch norm from, in batches of equal number."""
+        self.generator.manual_seed(derive(self.recipe.seed, "statistics", epoch))
+        order = self.order(epoch)
+        size = min(self.recipe.micro_batch, len(order))
+        for start in range(0, min(len(order) // size, STATISTICS_BATCHES) * size, size):
+            yield self.normalized(self.augmented(order[start : start + size])[0])
+
+    def augmented(self, indices: np.ndarray) -> Batch:
+        """These images in 0..1, and their labels."""
+        pixels, labels = self.resident.take(indices)
+        return self.augment.of_pixels(pixels, self.generator), labels
+
+    def normalized(self, images: Tensor) -> Tensor:
+        return self.prepared.preprocess.normalize(images).contiguous(memory_format=self.plan.memory_format)

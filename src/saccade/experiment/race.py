@@ -1,0 +1,123 @@
+"""Update rules against each other: the same network, images, seeds and epochs, each rule at the rate that suits it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade import statistics
+from saccade.errors import InputError
+from saccade.events import Note, Work
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.setup import HYPERPARAMETERS
+from saccade.experiment.study import Member, Study, open_study, seeded
+from saccade.optim import find_rule
+
+Record = dict[str, Any]
+FACTOR = 4.0  # from one rate of the search to the next
+WIDEN = 3  # how often the search goes on where its last rate was the best
+
+
+@dataclass(frozen=True)
+class Race:
+    """The rules, how many rates around the usual one are tried first, and how many seeds run at the best."""
+
+    rules: tuple[str, ...]
+    rates: int = 3
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        for rule in self.rules:
+            find_rule(rule)
+        if len(self.rules) < 1 or len(set(self.rules)) < len(self.rules):
+            raise InputError("race: name each rule once, one at least")
+        if self.rates < 1 or self.rates % 2 == 0 or self.seeds < 1:
+            raise InputError("race: an odd number of rates (the usual one is in the middle) and at least one seed")
+
+
+def race(recipe: Recipe, race: Race, place: Path | None = None, data: Any = None) -> Work[Record]:
+    """Search, then run; the record has a row for each rule.
+
+    The rate is chosen by the validation accuracy of the last epoch with the recipe's own seed; where the best lies at the
+    edge, the search goes on. The chosen rate then runs with other seeds, so that the search's luck does not count, and only
+    those runs read the test part.
+    """
+    words = {"rules": list(race.rules), "rates": race.rates, "seeds": race.seeds}
+    study = open_study(place, "race", recipe, words, data)
+    yield Note(f"writing to {study.place}")
+    rows = []
+    for rule in race.rules:
+        own = recipe.changed(optimizer={**dict.fromkeys(("lr", "decay", *HYPERPARAMETERS)), "rule": rule})
+        tried = yield from search(study, own, race.rates)
+        rate = max(tried, key=lambda each: tried[each])
+        members = seeded(own.changed(seed=recipe.seed + 1, optimizer={"lr": rate}), f"{rule}-run", race.seeds)
+        members = [Member(m.name, m.recipe.changed(split={"seed": recipe.seed})) for m in members]
+        records = yield from study.runs(members)
+        rows.append(
+            {"rule": rule, "lr": rate, "tried": [list(each) for each in sorted(tried.items())], **outcome(study, records)}
+        )
+        yield Note(said(rows[-1]))
+    return {"study": str(study.place), "data": recipe.data, "epochs": recipe.epochs, "rules": rows}
+
+
+def search(study: Study, recipe: Recipe, count: int) -> Work[dict[float, float]]:
+    """The validation accuracy at each rate tried; -1 where training failed."""
+    usual = find_rule(recipe.optimizer.rule).default_lr
+    found: dict[float, float] = {}
+    steps = [i - count // 2 for i in range(count)]
+    for _ in range(WIDEN + 1):
+        new = {i: float(f"{usual * FACTOR**i:.3g}") for i in steps}
+        for rate in new.values():
+            if rate not in found:
+                found[rate] = yield from tried(study, recipe, rate)
+        ordered = sorted(found)
+        best = ordered.index(max(ordered, key=lambda rate: found[rate]))
+        if count == 1 or 0 < best < len(ordered) - 1:
+            break
+        steps = [max(steps) + 1] if best else [min(steps) - 1]
+    return found
+
+
+def tried(study: Study, recipe: Recipe, rate: float) -> Work[float]:
+    fields = {"optimizer": {"lr": rate}, "split": {"read_test": False}, "checkpoint": {"select": "last"}}
+    member = Member(f"{recipe.optimizer.rule}-search-{rate:g}", recipe.changed(**fields))
+    records = yield from study.runs([member])
+    record = records[member.name]
+    if "failed" in record:
+        return -1.0
+    if "validation" not in record["scores"]:
+        raise InputError("race: rates are chosen by validation images, and there are none; set --split.validation")
+    return float(record["scores"]["validation"]["accuracy"]["value"])
+
+
+def outcome(study: Study, records: dict[str, Record]) -> Record:
+    """The mean score of the runs with its interval, their curves, and how long a run took."""
+    failed = [name for name, record in records.items() if "failed" in record]
+    done = [name for name in records if name not in failed]
+    if not done:
+        return {"failed": failed}
+    part = "test" if "test" in records[done[0]]["scores"] else "validation"
+    curves = [[epoch["validation_accuracy"] for epoch in study.history(name)] for name in done]
+    return {
+        "part": part,
+        "accuracy": statistics.mean_over_runs(study.outcomes(done, part)).to_dict(),
+        "by_seed": [records[name]["scores"][part]["accuracy"]["value"] for name in done],
+        "curves": curves,
+        "seconds": float(np.median([records[name]["times"]["training"] for name in done])),
+        "failed": failed,
+    }
+
+
+def said(row: Record) -> str:
+    if "accuracy" not in row:
+        return f"{row['rule']}: no run came to its end"
+    score = row["accuracy"]
+    found = f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
+    return f"{row['rule']}: {row['part']} accuracy {found} at a rate of {row['lr']:g}"
+
+
+def ranked(rows: Sequence[Record]) -> list[Record]:
+    """Best first; those that failed last."""
+    return sorted(rows, key=lambda row: -row["accuracy"]["value"] if "accuracy" in row else 1.0)

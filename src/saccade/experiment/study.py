@@ -1,0 +1,111 @@
+"""Several runs that belong together: the same images on the same sides, each run in a folder of its own.
+
+A study that was stopped goes on with the same words and folder: finished runs are read, an interrupted one is resumed.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade.errors import InputError
+from saccade.events import Epoch, Note, Progress, Work
+from saccade.experiment import folder
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.run import resume, train
+from saccade.writing import write_text
+
+Record = dict[str, Any]
+WORDS = "study.json"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a study: `name` is that of its folder."""
+
+    name: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Study:
+    """The folder of a study, and its data where they are in memory."""
+
+    place: Path
+    data: Any = None
+
+    def runs(self, members: Sequence[Member]) -> Work[dict[str, Record]]:
+        """The record of every member by its name; {"failed": why} for one that could not be trained to its end."""
+        found: dict[str, Record] = {}
+        for i, member in enumerate(members, start=1):
+            yield Note(f"[{i}/{len(members)}] {member.name}")
+            try:
+                found[member.name] = yield from quietly(self.run(member), member.name)
+            except InputError as error:
+                yield Note(f"{member.name} failed: {error}")
+                found[member.name] = {"failed": str(error)}
+        return found
+
+    def run(self, member: Member) -> Work[Record]:
+        """Train this member, go on with it, or read what it gave."""
+        place = self.place / member.name
+        if (place / folder.RECORD).is_file():
+            return folder.read_record(place)
+        if (place / folder.CHECKPOINT).is_file():
+            return (yield from resume(place, self.data))
+        if place.exists():
+            shutil.rmtree(place)  # it was stopped before its first checkpoint
+        return (yield from train(member.recipe, place, self.data))
+
+    def outcomes(self, names: Iterable[str], part: str) -> np.ndarray:
+        """(runs, images) float64: 1 where the run named the image of this part correctly, the images in one order."""
+        rows = []
+        for name in names:
+            with np.load(self.place / name / folder.PREDICTIONS, allow_pickle=False) as kept:
+                there = kept["parts"] == part
+                order = np.argsort(kept["ids"][there], kind="stable")
+                right = kept["probabilities"][there].argmax(1) == kept["labels"][there]
+                rows.append(right[order].astype(np.float64))
+        return np.stack(rows)
+
+    def history(self, name: str) -> list[dict[str, float]]:
+        """The measures of every epoch of a run."""
+        lines = (self.place / name / folder.METRICS).read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def quietly(work: Work[Record], name: str) -> Work[Record]:
+    """The work of one run, of which only the progress is shown: many runs say the same."""
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as end:
+            return end.value
+        if isinstance(event, Progress):
+            yield Progress(f"{name}, {event.what}", event.done, event.total)
+        elif isinstance(event, Epoch):
+            continue
+
+
+def open_study(place: Path | None, kind: str, recipe: Recipe, words: dict[str, Any], data: Any = None) -> Study:
+    """The study in this folder, by default runs/<time>-<kind>-<data>; InputError where another one is in it."""
+    asked = {"study": kind, "recipe": recipe.model_dump(mode="json"), **words}
+    if place is not None and (place / WORDS).is_file():
+        kept = json.loads((place / WORDS).read_text(encoding="utf-8"))
+        if kept != json.loads(json.dumps(asked)):
+            different = next(name for name in {**kept, **asked} if kept.get(name) != asked.get(name))
+            raise InputError(f"{place}: another study is in there ({different} differs); choose another --out")
+        return Study(place, data)
+    made = folder.create(place, kind, Path(recipe.data).name)
+    write_text(made / WORDS, json.dumps(asked, indent=1) + "\n")
+    return Study(made, data)
+
+
+def seeded(recipe: Recipe, name: str, seeds: int) -> list[Member]:
+    """The recipe with as many seeds of training, from its own on; the split stays that of its own."""
+    split = {"seed": recipe.seed if recipe.split.seed is None else recipe.split.seed}
+    return [Member(f"{name}-{i}", recipe.changed(seed=recipe.seed + i, split=split)) for i in range(seeds)]

@@ -1,0 +1,82 @@
+"""The learning-rate range test (arXiv:1506.01186, section 3.3): the rate grows from step to step until the loss does."""
+
+import math
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade.errors import InputError
+from saccade.events import Note, Progress, Work
+from saccade.experiment.fit import Fit, Position
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.run import check_network, choose_plan
+from saccade.experiment.setup import prepare
+from saccade.training.steps import Batch
+
+Record = dict[str, Any]
+KEEP = 0.9  # of the moving average of the loss
+DIVERGED = 3.0  # times the lowest loss so far
+LEAST = 10  # steps before which nothing is stopped
+
+
+def tune_rate(recipe: Recipe, low: float, high: float, steps: int, data: Any = None) -> Work[Record]:
+    """Rates from `low` to `high`, evenly in the logarithm, one a step, and the loss of each; a rate is suggested.
+
+    The suggestion lies where the smoothed loss falls fastest; `highest` is a tenth of the rate at the lowest loss, the
+    usual upper bound. Nothing is kept of the network. InputError for bad bounds.
+    """
+    if not 0 < low < high or steps < 2 * LEAST:
+        raise InputError(
+            f"tune-rate: 0 < from < to and at least {2 * LEAST} steps, not from {low:g} to {high:g} in {steps}"
+        )
+    prepared = yield from prepare(recipe, data)
+    check_network(prepared)
+    plan = choose_plan(prepared)
+    yield Note(f"plan: {plan}")
+    fit = Fit(prepared, plan, Path(), Position())
+    rates = np.geomspace(low, high, steps)
+    losses: list[float] = []
+    for i, step in enumerate(fit.trainer.steps(at_rates(fit, rates))):
+        losses.append(step.loss.item())
+        yield Progress("trying rates", i + 1, steps)
+        if not math.isfinite(losses[-1]) or (i >= LEAST and smoothed(losses)[-1] > DIVERGED * min(smoothed(losses))):
+            break
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    return {"rule": prepared.recipe.optimizer.rule, "network": prepared.recipe.network, **suggested(rates, finite)}
+
+
+def at_rates(fit: Fit, rates: np.ndarray) -> Iterator[Batch]:
+    """A batch for each rate, through as many epochs as it takes."""
+    batches = (batch for epoch in count() for _, batch in fit.feed.batches(epoch))
+    for rate, batch in zip(rates, batches, strict=False):
+        for group in fit.trainer.optimizer.param_groups:
+            group["lr"] = group["rate"] * rate
+        yield batch
+
+
+def smoothed(losses: list[float]) -> np.ndarray:
+    """The moving average of the losses, its start corrected as Adam's is."""
+    found, average = [], 0.0
+    for i, loss in enumerate(losses, start=1):
+        average = KEEP * average + (1 - KEEP) * loss
+        found.append(average / (1 - KEEP**i))
+    return np.array(found)
+
+
+def suggested(rates: np.ndarray, losses: list[float]) -> Record:
+    """Rates, losses, smoothed losses, and what follows from them."""
+    if len(losses) < LEAST:
+        raise InputError(f"tune-rate: the loss was not finite after {len(losses)} steps; begin lower, with --from")
+    smooth, rates = smoothed(losses), rates[: len(losses)]
+    lowest = int(smooth.argmin())
+    slopes = np.gradient(smooth, np.log(rates))[: max(2, lowest)]
+    return {
+        "rates": rates.tolist(),
+        "losses": losses,
+        "smoothed": smooth.tolist(),
+        "suggestion": float(f"{rates[int(slopes.argmin())]:.2g}"),
+        "highest": float(f"{rates[lowest] / 10:.2g}"),
+    }

@@ -1,0 +1,47 @@
+"""Intervals over runs and images: against closed forms, and by simulation."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from saccade import statistics
+
+
+def test_of_one_run_it_is_students_interval_over_images() -> None:
+    outcomes = np.random.default_rng(0).normal(size=(1, 50))
+    found = statistics.mean_over_runs(outcomes)
+    low, high = stats.t.interval(0.95, 49, loc=outcomes.mean(), scale=stats.sem(outcomes[0]))
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_with_images_that_all_agree_it_is_students_interval_over_runs() -> None:
+    means = np.array([0.1, 0.3, 0.2, 0.25])
+    found = statistics.mean_over_runs(np.repeat(means[:, None], 9, axis=1))
+    low, high = stats.t.interval(0.95, 3, loc=means.mean(), scale=stats.sem(means))
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_bad_shapes() -> None:
+    for shape in ((3,), (0, 5), (2, 1)):
+        with pytest.raises(ValueError, match="outcomes are"):
+            statistics.mean_over_runs(np.zeros(shape))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("runs", "images"), [(3, 100), (5, 300), (10, 1000)])
+@pytest.mark.parametrize("spread", [0.0, 0.02, 0.1])
+def test_it_covers_the_true_difference(runs: int, images: int, spread: float) -> None:
+    """Differences of right and wrong, -1, 0 or 1, of images more or less easy and runs of more or less skill."""
+    generator = np.random.default_rng(1)
+    covered = 0
+    for _ in range(2000):
+        ease = generator.normal(0, 0.2, images)
+        a, b = (generator.normal(mean, spread, (runs, 1)) for mean in (0.7, 0.73))
+        chance = [np.clip(skill + ease, 0.02, 0.98) for skill in (a, b)]
+        right = [generator.random((runs, images)) < each for each in chance]
+        truth = np.mean(
+            [np.clip(0.73 + e, 0.02, 0.98) - np.clip(0.7 + e, 0.02, 0.98) for e in generator.normal(0, 0.2, 4000)]
+        )
+        found = statistics.mean_over_runs(right[1].astype(float) - right[0])
+        covered += found.low <= truth <= found.high
+    assert 0.93 <= covered / 2000 <= 0.995
