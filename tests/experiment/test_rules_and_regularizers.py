@@ -1,0 +1,169 @@
+"""Every rule of update, schedule and regularizer of the recipe: it acts, and an interrupted run resumes to the same bits."""
+
+import signal
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from sklearn.datasets import load_digits
+
+from saccade.cli import main
+from saccade.events import Progress, finish
+from saccade.experiment.ablate import REGULARIZERS
+from saccade.experiment.fit import Interrupted
+from saccade.experiment.recipe import Recipe, RuleName, ScheduleName, make_recipe
+from saccade.experiment.run import resume, train
+from saccade.optim import RULES, SCHEDULES
+
+Fields = dict[str, Any]
+BASE: Fields = {
+    "data": "arrays",
+    "network": "resnet20",
+    "images": {"size": 16},
+    "epochs": 3,
+    "batch": 32,
+    "plan": {"device": "cpu", "precision": "fp32", "channels_last": True},
+}
+RULE_CASES: dict[str, Fields] = {rule: {"optimizer": {"rule": rule}} for rule in RULES}
+SCHEDULE_CASES: dict[str, Fields] = {name: {"schedule": {"name": name}} for name in (*SCHEDULES, "plateau")}
+REGULARIZER_CASES: dict[str, Fields] = {name: each.on for name, each in REGULARIZERS.items()}
+MORE_CASES: dict[str, Fields] = {
+    "decoupled": {"optimizer": {"decay": "decoupled", "clip": 1.0, "reference_batch": 16}},
+    "group norm": {"regularize": {"norm": "group"}},
+    "instance norm": {"regularize": {"norm": "instance"}},
+    "momentum of batch norm": {"regularize": {"norm_momentum": 0.3}},
+    "class weights": {"balance": {"by": "weights"}},
+    "effective number": {"balance": {"by": "effective"}},
+    "balanced sampling": {"balance": {"by": "sampling"}},
+    "weight averaging": {"average": {"kind": "swa", "start": 0.3}},
+    "early stopping": {"stop": {"patience": 1}},
+    "last epoch": {"checkpoint": {"select": "last"}},
+    "RandAugment": {"augment": {"policy": "randaugment", "blur": 0.5, "rotate": 5}},
+    "AugMix": {"augment": {"policy": "augmix"}},
+    "full batch": {"batch": "full"},
+    "micro-batches": {"plan": {"micro_batch": 8}},
+}
+# Many at once, so that the fast tests go through all of the code
+TOGETHER: dict[str, Fields] = {
+    "rules 1": {
+        "optimizer": {"rule": "adamw", "sam": 0.05, "l1": 1e-5, "clip": 1.0},
+        "regularize": {"weight_noise": 0.05, "gradient_noise": 1e-3, "dropout": 0.2, "drop_path": 0.1},
+        "mix": {"mixup": 0.2, "cutmix": 1.0},
+        "average": {"kind": "ema", "decay": 0.9},
+        "schedule": {"name": "one-cycle"},
+    },
+    "rules 2": {
+        "optimizer": {"rule": "muon"},
+        "regularize": {"label_smoothing": 0.1, "spatial_dropout": 0.1, "drop_block": 0.1, "block": 3, "norm": "group"},
+        "augment": {"erase": 0.3, "cutout": 0.3, "noise": 0.05, "policy": "trivialaugment", "rotate": 10},
+        "average": {"kind": "swa", "start": 0.3},
+        "balance": {"by": "sampling"},
+        "schedule": {"name": "plateau", "patience": 0},
+        "plan": {"micro_batch": 8},
+    },
+}
+ALONE = RULE_CASES | SCHEDULE_CASES | REGULARIZER_CASES | MORE_CASES
+
+
+def recipe(fields: Fields) -> Recipe:
+    words = dict(BASE)
+    for name, value in fields.items():
+        words[name] = {**words.get(name, {}), **value} if isinstance(value, dict) else value
+    return make_recipe(words)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    found = load_digits()
+    return (found.images[:240] * 15.9).astype(np.uint8), found.target[:240]
+
+
+def interrupted(wanted: Recipe, run: Path, digits: Any, after: int) -> None:
+    """Train, with Ctrl-C after so many steps, perhaps inside an epoch."""
+    steps = 0
+    with pytest.raises(Interrupted):
+        for event in train(wanted, run, digits):
+            steps += isinstance(event, Progress) and event.what.startswith("epoch")
+            if steps == after:
+                signal.raise_signal(signal.SIGINT)
+                after = -1
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    return {name: value.tobytes() for name, value in load_file(run / "model.safetensors").items()}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [pytest.param(each, id=name) for name, each in TOGETHER.items()]
+    + [pytest.param(each, id=name, marks=pytest.mark.slow) for name, each in ALONE.items()],
+)
+def test_an_interrupted_run_resumes_to_the_same_bits(fields: Fields, digits: Any, tmp_path: Path) -> None:
+    wanted = recipe(fields)
+    whole = finish(train(wanted, tmp_path / "whole", digits))
+    interrupted(wanted, tmp_path / "stopped", digits, 2 if wanted.batch == "full" else 8)
+    again = finish(resume(tmp_path / "stopped", digits))
+    assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
+    assert whole["scores"] == again["scores"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fields",
+    [pytest.param(each, id=name) for name, each in ALONE.items() if name not in ("nesterov", "cosine", "early stopping")],
+)
+def test_every_option_changes_what_is_learned(fields: Fields, digits: Any, tmp_path: Path) -> None:
+    usual, changed = recipe({"augment": {"crop": "none", "flip": False}}), recipe({"augment": {"crop": "none"}} | fields)
+    if fields.get("augment", {}).get("flip") is None:
+        changed = changed.changed(augment={"flip": False})
+    if "last epoch" in fields or fields == MORE_CASES["last epoch"]:
+        pytest.skip("the last epoch may be the best one")
+    if fields == REGULARIZER_CASES["weight decay"]:
+        usual = usual.changed(optimizer={"weight_decay": 0})
+    if fields == REGULARIZER_CASES["shift or crop"]:
+        changed = changed.changed(augment={"crop": "pad"})
+    for name, each in (("usual", usual), ("changed", changed)):
+        finish(train(each, tmp_path / name, digits))
+    assert weights(tmp_path / "usual") != weights(tmp_path / "changed")
+
+
+def test_the_recipe_knows_every_rule_and_schedule() -> None:
+    assert set(get_args(RuleName)) == set(RULES)
+    assert set(get_args(ScheduleName)) == {*SCHEDULES, "plateau"}
+
+
+def test_early_stopping_ends_a_run_and_keeps_the_best_epoch(digits: Any, tmp_path: Path) -> None:
+    wanted = recipe({"epochs": 12, "optimizer": {"lr": 1e-6}, "stop": {"patience": 2, "improvement": 0.5}})
+    found = finish(train(wanted, tmp_path / "run", digits))
+    assert found["epochs"]["trained"] == 3
+    assert found["epochs"]["planned"] == 12
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--optimizer.lr", "0"], "optimizer.lr should be greater than 0"),
+        (["--optimizer.momentum", "1.0"], "optimizer.momentum should be less than 1"),
+        (["--optimizer.rule", "adam", "--optimizer.momentum", "0.9"], "optimizer.momentum: adam has none, it has beta1"),
+        (["--optimizer.rule", "addam"], "optimizer.rule should be"),
+        (["--mix.mixup", "-0.1"], "mix.mixup should be greater than or equal to 0"),
+        (["--regularize.label_smoothing", "1.2"], "regularize.label_smoothing should be less than 1"),
+        (["--regularize.dropout", "1"], "regularize.dropout should be less than 1"),
+        (
+            ["--network", "vgg11", "--images.size", "32", "--regularize.drop_path", "0.1"],
+            "vgg11: stochastic depth: the network",
+        ),
+        (["--network", "lenet5", "--images.size", "28", "--regularize.norm", "group"], "no batch norm"),
+        (["--optimizer.freeze", "stagse.0"], 'no part "stagse.0", did you mean "stages.0"?'),
+        (["--split.validation", "0", "--stop.patience", "3"], "stop.patience: there are no validation images"),
+        (["--batch", "0"], "batch should be"),
+        (["--schedule.factor", "2"], "schedule.factor should be less than 1"),
+    ],
+)
+def test_bad_values_get_one_line(words: list[str], answer: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["train", "digits", "--epochs", "1", "--out", str(tmp_path / "run"), *words]) == 2
+    err = capsys.readouterr().err.strip().splitlines()
+    assert answer in err[-1]
+    assert "Traceback" not in "\n".join(err)
