@@ -1,4 +1,4 @@
-"""Crops of different places and sizes in one batch, resized to one size as two batched matrix products.
+"""Crops of different places and sizes in one batch, resized to one size: on a GPU as two batched matrix products.
 
 The filter is the antialiased bilinear one of `torchvision.transforms.v2.functional.resized_crop(antialias=True)`
 (torch's `_upsample_bilinear2d_aa`): a triangle that spans one source pixel to each side, or `scale` of them when the
@@ -7,6 +7,7 @@ crop shrinks by `scale`. It is separable and linear: one matrix for the rows and
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def triangle_weights(starts: Tensor, lengths: Tensor, size: int, side: int) -> Tensor:
@@ -32,14 +33,33 @@ def resized_crop(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor | No
     mirrored: (B,) bool.
     Returns (B, C, size, size) float32 in the range of the images, as torchvision's resized_crop(antialias=True) does.
     """
+    # Two cores resize 224 pixels one image after the other in a tenth of the time of the products
+    crop = one_by_one if images.device.type == "cpu" else by_products
+    if mirrored is None:
+        mirrored = torch.zeros(len(images), dtype=torch.bool)
+    return crop(images, boxes, size, mirrored)
+
+
+def by_products(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> Tensor:
+    """`resized_crop` of all images at once, by two matrix products for each."""
     count, channels, height, width = images.shape
     top, left, tall, wide = boxes.to(images.device, torch.float32).unbind(1)
     rows = triangle_weights(top, tall, size, height)
     columns = triangle_weights(left, wide, size, width)
-    if mirrored is not None:
-        columns = torch.where(mirrored.to(images.device).view(-1, 1, 1), columns.flip(1), columns)
+    columns = torch.where(mirrored.to(images.device).view(-1, 1, 1), columns.flip(1), columns)
     # Autocast would round the pixels to 8 bits of mantissa, and that on some devices only
     with torch.autocast(images.device.type, enabled=False):
         # The channels join the rows for the first product: one large product for each image, no copy of `columns`
         narrowed = torch.bmm(images.reshape(count, channels * height, width).float(), columns.transpose(1, 2))
         return torch.matmul(rows.unsqueeze(1), narrowed.view(count, channels, height, size))
+
+
+def one_by_one(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> Tensor:
+    """`resized_crop` by torch's own kernel, which knows where the weights are zero, but takes one box at a time."""
+    images = images.contiguous()
+    pieces = []
+    for i, ((top, left, tall, wide), mirror) in enumerate(zip(boxes.tolist(), mirrored.tolist(), strict=True)):
+        piece = images[i : i + 1, :, top : top + tall, left : left + wide]
+        piece = F.interpolate(piece, (size, size), mode="bilinear", antialias=True)
+        pieces.append(piece.flip(3) if mirror else piece)
+    return torch.cat(pieces)
