@@ -23,7 +23,11 @@ def chance(count: int, p: float, generator: Generator) -> Tensor:
 def dirichlet(count: int, kinds: int, alpha: float, generator: Generator) -> Tensor:
     """(count, kinds) float64 on the CPU: rows of Dirichlet(alpha, ..., alpha), each sums to 1; alpha > 0.
 
-    With two kinds each column is Beta(alpha, alpha). torch.distributions draws from the global generator only; this is
-    the function under it, which takes one.
+    With two kinds each column is Beta(alpha, alpha). Gamma variables divided by their sum, in logarithms, as those of a
+    small alpha are below any float: Gamma(alpha) is Gamma(alpha + 1) * U^(1 / alpha) (Marsaglia and Tsang 2000, section
+    6). torch.distributions draws from the global generator only; _standard_gamma, which it uses, takes one.
     """
-    return torch._sample_dirichlet(torch.full((count, kinds), alpha, dtype=torch.float64), generator)
+    above = torch._standard_gamma(torch.full((count, kinds), alpha + 1, dtype=torch.float64), generator)
+    # 1 - U, because U may be 0
+    power = torch.log1p(-torch.rand((count, kinds), generator=generator, dtype=torch.float64)) / alpha
+    return (above.log() + power).softmax(dim=1)

@@ -12,7 +12,8 @@ from saccade.data.augment.draws import chance
 from saccade.data.augment.step import Step
 from saccade.errors import InputError
 
-Fill = float | Sequence[float]
+Fill = float | Sequence[float]  # one number, or one for each channel
+Erased = Fill | Literal["noise"]
 
 
 def erase(images: Tensor, where: Tensor, fill: Fill = 0.0) -> Tensor:
@@ -30,6 +31,23 @@ def erase_with(images: Tensor, where: Tensor, noise: Tensor) -> Tensor:
     used = torch.arange(noise.shape[2]) < (where[:, 2] * where[:, 3])[:, None, None]
     numbers = noise[used.expand_as(noise)].to(images.device, images.dtype)
     return images.masked_scatter(boxes.inside(where, images).bool(), numbers)
+
+
+def with_noise(where: Tensor, channels: int, fill: Erased, generator: Generator) -> tuple[Tensor, ...]:
+    """The boxes, and for "noise" uniform numbers of 0..1, (B, C, largest area), on the CPU."""
+    if fill != "noise":
+        return (where,)
+    return where, torch.rand((len(where), channels, int((where[:, 2] * where[:, 3]).max())), generator=generator)
+
+
+def erase_drawn(images: Tensor, fill: Erased, where: Tensor, *noise: Tensor) -> Tensor:
+    """What `with_noise` has drawn, done."""
+    return erase(images, where, fill) if not isinstance(fill, str) else erase_with(images, where, *noise)
+
+
+def _check_fill(fill: Erased) -> None:
+    if isinstance(fill, str) and fill != "noise":
+        raise InputError(f'fill: a number, one for each channel, or "noise", not "{fill}"')
 
 
 def random_erasing_boxes(
@@ -59,7 +77,7 @@ class RandomErasing(Step):
     p: float = 0.5
     scale: tuple[float, float] = (0.02, 0.33)
     ratio: tuple[float, float] = (0.3, 3.3)
-    fill: Fill | Literal["noise"] = 0.0
+    fill: Erased = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.p <= 1:
@@ -68,19 +86,17 @@ class RandomErasing(Step):
             raise InputError(f"erasing: scale goes from a smaller to a larger share of the area, 0 to 1, not {self.scale}")
         if not 0 < self.ratio[0] <= self.ratio[1]:
             raise InputError(f"erasing: ratio goes from a smaller to a larger height / width above 0, not {self.ratio}")
+        _check_fill(self.fill)
 
     def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
         """Boxes, empty where nothing is erased, and where wanted the noise (B, C, largest area)."""
         count, channels, height, width = shape
         chosen = chance(count, self.p, generator)
         where = random_erasing_boxes(count, (height, width), self.scale, self.ratio, generator) * chosen[:, None]
-        if self.fill != "noise":
-            return (where,)
-        return where, torch.rand((count, channels, int((where[:, 2] * where[:, 3]).max())), generator=generator)
+        return with_noise(where, channels, self.fill, generator)
 
     def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
-        where, *noise = drawn
-        return erase(images, where, self.fill) if not isinstance(self.fill, str) else erase_with(images, where, *noise)
+        return erase_drawn(images, self.fill, *drawn)
 
 
 @dataclass(frozen=True)
@@ -88,16 +104,18 @@ class Cutout(Step):
     """A square of `size` pixels about a uniform pixel, cut at the border, filled with `fill` (the paper: the mean)."""
 
     size: int
-    fill: Fill = 0.0
+    fill: Erased = 0.0
 
     def __post_init__(self) -> None:
         if self.size < 0:
             raise InputError(f"cutout: a size is at least 0 pixels, not {self.size}")
+        _check_fill(self.fill)
 
     def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
-        """Boxes."""
+        """Boxes, and where wanted the noise."""
         side = torch.full((shape[0],), self.size)
-        return (boxes.centered(side, side, (shape[2], shape[3]), generator),)
+        where = boxes.centered(side, side, (shape[2], shape[3]), generator)
+        return with_noise(where, shape[1], self.fill, generator)
 
     def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
-        return erase(images, drawn[0], self.fill)
+        return erase_drawn(images, self.fill, *drawn)

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from saccade.data.augment.colour import ColorJitter, grayscale
 from saccade.data.augment.crop import CROPS, CenterCrop, RandomCrop, RandomResizedCrop
-from saccade.data.augment.erasing import Cutout, Fill, RandomErasing
+from saccade.data.augment.erasing import Cutout, Erased, RandomErasing
 from saccade.data.augment.geometry import BILINEAR, RandomAffine
 from saccade.data.augment.noise import GaussianNoise
 from saccade.data.augment.policies import AugMix, RandAugment, TrivialAugmentWide
@@ -39,7 +39,7 @@ class Augment:
     random box of `scale` of the area and `ratio` of width to height, resized). The order of the steps: jittered colours
     (strengths >= 0), policy (None or one of POLICIES), rotation up to +-rotate degrees, grayscale and blur (each with its
     probability), noise (its sigma, in 0..1 units), erase (probability of a random rectangle), cutout (pixels of a side).
-    fill: of what is erased, one number or one for each channel.
+    fill: of what is erased, one number, one for each channel, or "noise".
     """
 
     crop: str
@@ -59,7 +59,7 @@ class Augment:
     noise: float = 0
     erase: float = 0
     cutout: int = 0
-    fill: Fill = 0.0
+    fill: Erased = 0.0
     steps: tuple[Step, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
