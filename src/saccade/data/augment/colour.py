@@ -40,18 +40,19 @@ def recolour(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
     """
     hue = operations == HUE
     hued, shifts = hue.any(dim=0).tolist(), factors
-    factors = torch.where(hue, 1.0, factors)
-    operations, factors = operations.to(images.device), factors.to(images.device, images.dtype)
-    # One copy, then in place: fresh memory for each round costs more time than the arithmetic. In planes, because the luma
-    # of pixels that lie side by side takes three times as long
-    images = images.clone(memory_format=torch.contiguous_format)
-    for k, (operation, factor) in enumerate(
-        zip(operations.T[..., None, None, None], factors.T[..., None, None, None], strict=True)
-    ):
+    factors = torch.where(hue, 1.0, factors).to(images.dtype)
+    # The other image is luma * luma's share + mean * mean's share, of which one is 0 and the other 1 - f
+    rest = torch.where(operations == BRIGHTNESS, 0, 1 - factors)
+    of_luma = rest * (operations == SATURATION)
+    shares = torch.stack([factors, of_luma, rest - of_luma]).to(images.device)
+    # In planes, because the luma of pixels that lie side by side takes three times as long; one result, then in place,
+    # because fresh memory for each round costs more time than the arithmetic
+    images = images.contiguous()
+    out = torch.empty_like(images)
+    for k, (factor, luma_share, mean_share) in enumerate(shares[..., None, None, None].unbind(2)):
         luma = grey(images)
-        other = torch.where(operation == SATURATION, luma, luma.mean(dim=(1, 2, 3), keepdim=True))
-        other = other * ((1 - factor) * (operation != BRIGHTNESS))
-        torch.addcmul(other, images, factor, out=images).clamp_(0, 1)
+        other = (luma * luma_share).add_(luma.mean(dim=(1, 2, 3), keepdim=True) * mean_share)
+        images = torch.addcmul(other, images, factor, out=out).clamp_(0, 1)
         if hued[k]:
             images = where_chosen(images, hue[:, k], adjust_hue, shifts[:, k])
     return images

@@ -117,16 +117,17 @@ def apply(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Samp
     """operations[b] with magnitudes[b] on image b, both (B,) on the CPU: what torchvision does for the same two."""
     if images.shape[1] == 1:
         operations = operations.masked_fill(operations == CODE["Color"], CODE["Identity"])
-    # Sorted, each family is one piece of the batch
-    families, order = FAMILY[operations].sort()
-    images = images.contiguous().index_select(0, order.to(images.device))
-    found, sizes = families.unique_consecutive(return_counts=True)
-    pieces = (each.split(sizes.tolist()) for each in (images, operations[order], magnitudes[order]))
-    done = [
-        FAMILIES[family][1](some, kinds, strengths, sampling)
-        for family, some, kinds, strengths in zip(found.tolist(), *pieces, strict=True)
-    ]
-    return torch.cat(done).index_select(0, order.argsort().to(images.device))
+    images, families = images.contiguous(), FAMILY[operations]
+    done: list[Tensor] = [images] * len(images)
+    for family in families.unique().tolist():
+        rows = (families == family).nonzero().squeeze(1)
+        first = int(rows[0])
+        # One image is a view, not a copy
+        some = images[first : first + 1] if len(rows) == 1 else images.index_select(0, rows.to(images.device))
+        changed = FAMILIES[family][1](some, operations[rows], magnitudes[rows], sampling)
+        for row, image in zip(rows.tolist(), changed.split(1), strict=True):
+            done[row] = image
+    return torch.cat(done)
 
 
 def chain(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
