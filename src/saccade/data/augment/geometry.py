@@ -39,12 +39,12 @@ class Sampling:
 
 
 def affine_matrices(
-    angles: Tensor, shifts: Tensor, scales: Tensor, shears: Tensor, center: tuple[float, float] = (0.0, 0.0)
+    angles: Tensor, shifts: Tensor, scales: Tensor, shears: Tensor, center: tuple[float, float] | Tensor = (0.0, 0.0)
 ) -> Tensor:
     """(B, 2, 3) float64: from a place in the result to its place in the image, (x, y) in pixels from the middle.
 
     angles: (B,) degrees, clockwise. shifts: (B, 2) pixels to the right and down. scales: (B,) > 0. shears: (B, 2)
-    degrees along x and along y. center: of rotation, scale and shear, (x, y) from the middle. The inverse of
+    degrees along x and along y. center: of rotation, scale and shear, (x, y) from the middle, one or (B, 2). The inverse of
     shift * center * rotation * scale * shear y * shear x * center^-1.
     """
     angle, (shear_x, shear_y) = angles.double().deg2rad(), shears.double().deg2rad().unbind(1)
@@ -52,7 +52,7 @@ def affine_matrices(
     b, d = -(a * shear_x.tan() + angle.sin()), angle.cos() - c * shear_x.tan()
     # The determinant of rotation and shear is 1
     linear = torch.stack([d, -b, -c, a], dim=1).view(-1, 2, 2) / scales.double().view(-1, 1, 1)
-    middle = torch.tensor(center, dtype=torch.float64)
+    middle = torch.as_tensor(center, dtype=torch.float64)
     offset = middle - (linear @ (middle + shifts.double()).unsqueeze(2)).squeeze(2)
     return torch.cat([linear, offset.unsqueeze(2)], dim=2)
 

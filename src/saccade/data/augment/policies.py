@@ -79,13 +79,9 @@ def _matrices(operations: Tensor, magnitudes: Tensor, sides: tuple[int, int]) ->
     values = {name: torch.where(operations == CODE[name], magnitudes, 0) for name in GEOMETRY}
     shears = torch.stack([values["ShearX"], values["ShearY"]], dim=1).atan().rad2deg()
     shifts = torch.stack([values["TranslateX"], values["TranslateY"]], dim=1)
-    # Only shears depend on the center, as a rotation about another one is a rotation and a shift
-    corner = torch.tensor([-sides[1] / 2, -sides[0] / 2], dtype=torch.float64)
-    matrices = affine_matrices(-values["Rotate"], shifts, torch.ones(len(operations)), shears)
-    sheared = (shears != 0).any(dim=1)
-    offset = corner - (matrices[:, :, :2] @ corner)
-    matrices[:, :, 2] += torch.where(sheared[:, None], offset, 0)
-    return matrices
+    sheared = (shears != 0).any(dim=1, keepdim=True)
+    center = sheared * torch.tensor([-sides[1] / 2, -sides[0] / 2], dtype=torch.float64)
+    return affine_matrices(-values["Rotate"], shifts, torch.ones(len(operations)), shears, center)
 
 
 Family = Callable[[Tensor, Tensor, Tensor, Sampling], Tensor]
