@@ -12,9 +12,10 @@ from optim.digits import batch_loss, network, trained
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
+from saccade.optim.blocks import BLOCK
 from saccade.optim.groups import decay_groups
 from saccade.optim.noise import add_gradient_noise, noise_deviation
-from saccade.optim.optimizer import BLOCK, Optimizer, update
+from saccade.optim.optimizer import Optimizer, update
 from saccade.optim.rules import RULES, Terms
 
 SHAPES = [(4, 3, 3, 3), (6, 5), (1, 7), (5,), (1,)]
@@ -212,6 +213,23 @@ def test_a_gradient_may_lie_otherwise_in_memory_than_its_weight(rule: str) -> No
         ends.append(w.detach())
     for end in ends[1:]:
         assert torch.allclose(end, ends[0], rtol=0, atol=1e-6)
+
+
+def test_a_checkpoint_may_come_from_another_memory_format() -> None:
+    start, gradient = torch.randn(2, 8, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    ends = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        first = nn.Parameter(start.clone())
+        before = Optimizer([first], "momentum", 0.1)
+        first.grad = gradient
+        before.step()
+        w = nn.Parameter(first.detach().clone(memory_format=order))
+        after = Optimizer([w], "momentum", 0.1)
+        after.load_state_dict(before.state_dict())
+        w.grad = gradient.clone(memory_format=order)
+        after.step()
+        ends.append(w.detach())
+    assert torch.allclose(*ends, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("rule", ["momentum", "lamb", "muon"])

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from saccade.errors import InputError, suggestion
+from saccade.optim.blocks import blocks
 from saccade.optim.fused import KERNELS, has_kernel
 from saccade.optim.lists import Number, Tensors, add_, plus, scale_
 from saccade.optim.ranges import check
 from saccade.optim.rules import RULES, Rule, Terms, find_rule
 from saccade.optim.settings import SHARED, check_settings, complete, split
-
-# Weights that a CPU updates at a time: with gradient and state they stay in its cache (benchmarks/update_rules.py)
-BLOCK = 1 << 17
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -93,6 +91,8 @@ class Optimizer(torch.optim.Optimizer):
     def due(self, group: dict[str, Any], rule: Rule) -> Iterator[tuple[int | Tensor, Tensors]]:
         """The parameters with a gradient, by the number of their steps: some may have missed steps."""
         params = [p for p in group["params"] if p.grad is not None]
+        if not params:
+            return
         for p in params:
             if p not in self.state:
                 self.state[p] = {"step": 0} | {name: torch.zeros_like(p) for name in rule.state}
@@ -147,38 +147,3 @@ def compiled_update() -> Callable[[Rule, Terms, Mapping[str, Any]], None]:
 def is_on(number: Number) -> bool:
     """Whether a penalty may count: the values of a tensor are not read."""
     return isinstance(number, Tensor) or number != 0
-
-
-def blocks(terms: Terms, rule: Rule) -> Iterator[Terms]:
-    """The same in parts small enough for the cache of a CPU, where the rule treats each weight by itself.
-
-    Each operation of a rule goes through its whole list; over a list that fits no cache, all of them wait for memory.
-    """
-    if not rule.elementwise or terms.fleet or not terms.w[0].is_cpu or sum(w.numel() for w in terms.w) <= BLOCK:
-        yield terms
-        return
-    part: list[tuple[Tensor, ...]] = []
-    values = 0
-    for same in zip(terms.g, terms.w, *terms.state.values(), strict=True):
-        for pieces in cut(same):
-            part.append(pieces)
-            values += pieces[0].numel()
-            if values >= BLOCK:
-                yield gathered(part, terms)
-                part, values = [], 0
-    if part:
-        yield gathered(part, terms)
-
-
-def cut(same: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Tensors of one shape, each cut into the same rows, of BLOCK values or less where a row has no more."""
-    values = same[0].numel()
-    if values <= BLOCK:
-        return iter((same,))
-    rows = max(1, BLOCK * len(same[0]) // values)
-    return zip(*(x.split(rows) for x in same), strict=True)
-
-
-def gathered(part: list[tuple[Tensor, ...]], terms: Terms) -> Terms:
-    g, w, *state = (list(xs) for xs in zip(*part, strict=True))
-    return Terms(g, w, dict(zip(terms.state, state, strict=True)), terms.t)
