@@ -4,6 +4,7 @@ Each operation of a rule goes through its whole list; over a list that fits no c
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -42,4 +43,4 @@ def cut(same: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
 
 def gathered(part: list[tuple[Tensor, ...]], terms: Terms) -> Terms:
     g, w, *state = (list(xs) for xs in zip(*part, strict=True))
-    return Terms(g, w, dict(zip(terms.state, state, strict=True)), terms.t)
+    return replace(terms, g=g, w=w, state=dict(zip(terms.state, state, strict=True)))

@@ -31,10 +31,10 @@ class Optimizer(torch.optim.Optimizer):
     members: K for a fleet, whose parameters hold K networks: (K n, ...), rows k n to (k + 1) n of member k. Then every
     number may also be (K,), one a member, and each member is updated as it would be alone.
 
-    fused: torch's own kernel where it has one for just this update (see fused.py). compiled: instead, the update of a
-    group goes through torch.compile, which makes few kernels of any rule, a fleet's too. capturable: the count of steps
-    stays on the device, for CUDA graphs; then all parameters of a group need a gradient in every step, and numbers that
-    change are tensors on the device.
+    fused: torch's own kernel where it has one for just this update (see fused.py). compiled: where it has none, the
+    update of a group goes through torch.compile, which makes few kernels of any rule, a fleet's too. capturable: the count
+    of steps stays on the device, for CUDA graphs; then all parameters of a group need a gradient in every step, and numbers
+    that change are tensors on the device.
 
     ValueError for a number out of its range, a hyperparameter that the rule does not have, and parameters that cannot be
     divided among the members. torch's schedulers set one rate for all members.
@@ -78,11 +78,11 @@ class Optimizer(torch.optim.Optimizer):
             rule = RULES[group["rule"]]
             settings = {name: group[name] for name in ("lr", *SHARED, *rule.hyperparameters)}
             for t, params in self.due(group, rule):
-                terms = self.terms(params, rule, t, group["members"])
-                if group["compiled"]:
-                    compiled_update()(rule, terms, settings)
-                elif group["fused"] and has_kernel(rule, terms, settings):
+                terms = replace(self.terms(params, rule, group["members"]), t=t, corrections=rule.corrections(settings, t))
+                if group["fused"] and has_kernel(rule, terms, settings):
                     KERNELS[rule.update](penalized(terms, settings["l1"]), settings)
+                elif group["compiled"]:
+                    compiled_update()(rule, terms, settings)
                 else:
                     for part in blocks(terms, rule):
                         update(rule, part, settings)
@@ -107,14 +107,14 @@ class Optimizer(torch.optim.Optimizer):
             by_step.setdefault(state["step"], []).append(p)
         yield from by_step.items()
 
-    def terms(self, params: Tensors, rule: Rule, t: int | Tensor, members: int) -> Terms:
+    def terms(self, params: Tensors, rule: Rule, members: int) -> Terms:
         """What the rule sees of these parameters; in a fleet (K n, ...) as (K, n, ...)."""
         gradients: Tensors = [p.grad for p in params if p.grad is not None]
         lists = [gradients, params, *([self.state[p][name] for p in params] for name in rule.state)]
         if members > 1:
             lists = [[x.unflatten(0, (members, -1)) for x in xs] for xs in lists]
         g, w, *state = lists
-        return Terms(g, w, dict(zip(rule.state, state, strict=True)), t, members > 1)
+        return Terms(g, w, dict(zip(rule.state, state, strict=True)), fleet=members > 1)
 
 
 def update(rule: Rule, terms: Terms, settings: Mapping[str, Any]) -> None:
