@@ -82,7 +82,7 @@ class Optimizer(torch.optim.Optimizer):
                 if group["fused"] and has_kernel(rule, terms, settings):
                     KERNELS[rule.update](penalized(terms, settings["l1"]), settings)
                 elif group["compiled"]:
-                    compiled_update()(rule, terms, settings)
+                    compiled_update()(rule, *moving_in_tensors(terms, settings))
                 else:
                     for part in blocks(terms, rule):
                         update(rule, part, settings)
@@ -137,6 +137,17 @@ def update(rule: Rule, terms: Terms, settings: Mapping[str, Any]) -> None:
 def penalized(terms: Terms, l1: Number) -> Terms:
     """With the gradient of l1 |w| added, whose value at 0 is 0."""
     return replace(terms, g=plus(terms.g, list(torch._foreach_sign(terms.w)), l1)) if is_on(l1) else terms
+
+
+def moving_in_tensors(terms: Terms, settings: Mapping[str, Any]) -> tuple[Terms, dict[str, Any]]:
+    """With the numbers that change from step to step as tensors: for each new float there would be a compilation."""
+
+    def tensor(number: Number) -> Tensor:
+        return torch.full((), number, dtype=torch.float64, device=device) if isinstance(number, int | float) else number
+
+    device = terms.w[0].device
+    moved = {name: tensor(number) for name, number in terms.corrections.items()}
+    return replace(terms, corrections=moved, t=0), {**settings, "lr": tensor(settings["lr"])}
 
 
 @cache
