@@ -12,8 +12,9 @@ from optim.digits import batch_loss, network, trained
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
+from saccade.optim.blocks import BLOCK
 from saccade.optim.groups import decay_groups
-from saccade.optim.optimizer import BLOCK, Optimizer, update
+from saccade.optim.optimizer import Optimizer, moving_in_tensors, update
 from saccade.optim.rules import RULES, Terms
 
 SHAPES = [(4, 3, 3, 3), (6, 5), (1, 7), (5,), (1,)]
@@ -213,6 +214,23 @@ def test_a_gradient_may_lie_otherwise_in_memory_than_its_weight(rule: str) -> No
         assert torch.allclose(end, ends[0], rtol=0, atol=1e-6)
 
 
+def test_a_checkpoint_may_come_from_another_memory_format() -> None:
+    start, gradient = torch.randn(2, 8, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    ends = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        first = nn.Parameter(start.clone())
+        before = Optimizer([first], "momentum", 0.1)
+        first.grad = gradient
+        before.step()
+        w = nn.Parameter(first.detach().clone(memory_format=order))
+        after = Optimizer([w], "momentum", 0.1)
+        after.load_state_dict(before.state_dict())
+        w.grad = gradient.clone(memory_format=order)
+        after.step()
+        ends.append(w.detach())
+    assert torch.allclose(*ends, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("rule", ["momentum", "lamb", "muon"])
 def test_the_update_compiles_whole_and_does_not_again_for_every_rate(rule: str) -> None:
     counter = CompileCounter()
@@ -223,10 +241,11 @@ def test_the_update_compiles_whole_and_does_not_again_for_every_rate(rule: str) 
         state = {name: [torch.zeros_like(w)] for name in RULES[rule].state}
         fixed = {**RULES[rule].hyperparameters, "decay": RULES[rule].decay, "weight_decay": 0.01, "l1": 0.0}
         for t in range(1, 7):
-            change(RULES[rule], Terms([gradients_of(w, t)], [w], state, t), {**fixed, "lr": 0.1 / t})
+            terms = Terms([gradients_of(w, t)], [w], state, t, corrections=RULES[rule].corrections(fixed, t))
+            change(RULES[rule], *moving_in_tensors(terms, {**fixed, "lr": 0.1 / t}))
         ends.append(w)
     assert torch.allclose(*ends, rtol=0, atol=1e-12)
-    assert counter.frame_count <= 2
+    assert counter.frame_count == 1
 
 
 def test_large_networks_go_in_blocks_without_another_result() -> None:
@@ -320,5 +339,5 @@ def test_bad_values_get_one_clear_line(rule: str, numbers: dict[str, Any], words
 
 @pytest.mark.parametrize("rule", ["lars", "lamb", "muon"])
 def test_rules_without_a_peer_in_torch_learn_the_digits(rule: str) -> None:
-    _, first, last = trained(lambda params: Optimizer(params, rule, 0.02 if rule == "lamb" else None), 60, torch.float32)
+    _, first, last = trained(lambda params: Optimizer(params, rule, 0.02 if rule == "lamb" else None), 40, torch.float32)
     assert last < 0.8 * first

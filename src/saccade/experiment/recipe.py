@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -253,7 +253,7 @@ class Recipe(Section):
     """Weights to start from: a file, a run folder, a URL, "torchvision" or "timm"; unset: fresh ones."""
     epochs: int = Field(30, ge=1)
     """Passes over the training images."""
-    batch: int | Literal["full"] = Field(64, ge=1)
+    batch: Annotated[int, Field(ge=1)] | Literal["full"] = 64
     """Images for each optimizer step: 1 for a single one, "full" for all."""
     seed: int = Field(0, ge=0, lt=2**63)
     """The one source of randomness: weights, order, augmentation, split."""

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from saccade.errors import InputError, suggestion
+from saccade.optim.blocks import blocks
 from saccade.optim.fused import KERNELS, has_kernel
 from saccade.optim.lists import Number, Tensors, add_, plus, scale_
 from saccade.optim.ranges import check
 from saccade.optim.rules import RULES, Rule, Terms, find_rule
 from saccade.optim.settings import SHARED, check_settings, complete, split
-
-# Weights that a CPU updates at a time: with gradient and state they stay in its cache (benchmarks/update_rules.py)
-BLOCK = 1 << 17
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -33,10 +31,10 @@ class Optimizer(torch.optim.Optimizer):
     members: K for a fleet, whose parameters hold K networks: (K n, ...), rows k n to (k + 1) n of member k. Then every
     number may also be (K,), one a member, and each member is updated as it would be alone.
 
-    fused: torch's own kernel where it has one for just this update (see fused.py). compiled: instead, the update of a
-    group goes through torch.compile, which makes few kernels of any rule, a fleet's too. capturable: the count of steps
-    stays on the device, for CUDA graphs; then all parameters of a group need a gradient in every step, and numbers that
-    change are tensors on the device.
+    fused: torch's own kernel where it has one for just this update (see fused.py). compiled: where it has none, the
+    update of a group goes through torch.compile, which makes few kernels of any rule, a fleet's too. capturable: the count
+    of steps stays on the device, for CUDA graphs; then all parameters of a group need a gradient in every step, and numbers
+    that change are tensors on the device.
 
     ValueError for a number out of its range, a hyperparameter that the rule does not have, and parameters that cannot be
     divided among the members. torch's schedulers set one rate for all members.
@@ -80,11 +78,11 @@ class Optimizer(torch.optim.Optimizer):
             rule = RULES[group["rule"]]
             settings = {name: group[name] for name in ("lr", *SHARED, *rule.hyperparameters)}
             for t, params in self.due(group, rule):
-                terms = self.terms(params, rule, t, group["members"])
-                if group["compiled"]:
-                    compiled_update()(rule, terms, settings)
-                elif group["fused"] and has_kernel(rule, terms, settings):
+                terms = replace(self.terms(params, rule, group["members"]), t=t, corrections=rule.corrections(settings, t))
+                if group["fused"] and has_kernel(rule, terms, settings):
                     KERNELS[rule.update](penalized(terms, settings["l1"]), settings)
+                elif group["compiled"]:
+                    compiled_update()(rule, *moving_in_tensors(terms, settings))
                 else:
                     for part in blocks(terms, rule):
                         update(rule, part, settings)
@@ -93,6 +91,8 @@ class Optimizer(torch.optim.Optimizer):
     def due(self, group: dict[str, Any], rule: Rule) -> Iterator[tuple[int | Tensor, Tensors]]:
         """The parameters with a gradient, by the number of their steps: some may have missed steps."""
         params = [p for p in group["params"] if p.grad is not None]
+        if not params:
+            return
         for p in params:
             if p not in self.state:
                 self.state[p] = {"step": 0} | {name: torch.zeros_like(p) for name in rule.state}
@@ -107,14 +107,14 @@ class Optimizer(torch.optim.Optimizer):
             by_step.setdefault(state["step"], []).append(p)
         yield from by_step.items()
 
-    def terms(self, params: Tensors, rule: Rule, t: int | Tensor, members: int) -> Terms:
+    def terms(self, params: Tensors, rule: Rule, members: int) -> Terms:
         """What the rule sees of these parameters; in a fleet (K n, ...) as (K, n, ...)."""
         gradients: Tensors = [p.grad for p in params if p.grad is not None]
         lists = [gradients, params, *([self.state[p][name] for p in params] for name in rule.state)]
         if members > 1:
             lists = [[x.unflatten(0, (members, -1)) for x in xs] for xs in lists]
         g, w, *state = lists
-        return Terms(g, w, dict(zip(rule.state, state, strict=True)), t, members > 1)
+        return Terms(g, w, dict(zip(rule.state, state, strict=True)), fleet=members > 1)
 
 
 def update(rule: Rule, terms: Terms, settings: Mapping[str, Any]) -> None:
@@ -139,6 +139,17 @@ def penalized(terms: Terms, l1: Number) -> Terms:
     return replace(terms, g=plus(terms.g, list(torch._foreach_sign(terms.w)), l1)) if is_on(l1) else terms
 
 
+def moving_in_tensors(terms: Terms, settings: Mapping[str, Any]) -> tuple[Terms, dict[str, Any]]:
+    """With the numbers that change from step to step as tensors: for each new float there would be a compilation."""
+
+    def tensor(number: Number) -> Tensor:
+        return torch.full((), number, dtype=torch.float64, device=device) if isinstance(number, int | float) else number
+
+    device = terms.w[0].device
+    moved = {name: tensor(number) for name, number in terms.corrections.items()}
+    return replace(terms, corrections=moved, t=0), {**settings, "lr": tensor(settings["lr"])}
+
+
 @cache
 def compiled_update() -> Callable[[Rule, Terms, Mapping[str, Any]], None]:
     return torch.compile(update)
@@ -147,38 +158,3 @@ def compiled_update() -> Callable[[Rule, Terms, Mapping[str, Any]], None]:
 def is_on(number: Number) -> bool:
     """Whether a penalty may count: the values of a tensor are not read."""
     return isinstance(number, Tensor) or number != 0
-
-
-def blocks(terms: Terms, rule: Rule) -> Iterator[Terms]:
-    """The same in parts small enough for the cache of a CPU, where the rule treats each weight by itself.
-
-    Each operation of a rule goes through its whole list; over a list that fits no cache, all of them wait for memory.
-    """
-    if not rule.elementwise or terms.fleet or not terms.w[0].is_cpu or sum(w.numel() for w in terms.w) <= BLOCK:
-        yield terms
-        return
-    part: list[tuple[Tensor, ...]] = []
-    values = 0
-    for same in zip(terms.g, terms.w, *terms.state.values(), strict=True):
-        for pieces in cut(same):
-            part.append(pieces)
-            values += pieces[0].numel()
-            if values >= BLOCK:
-                yield gathered(part, terms)
-                part, values = [], 0
-    if part:
-        yield gathered(part, terms)
-
-
-def cut(same: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Tensors of one shape, each cut into the same rows, of BLOCK values or less where a row has no more."""
-    values = same[0].numel()
-    if values <= BLOCK:
-        return iter((same,))
-    rows = max(1, BLOCK * len(same[0]) // values)
-    return zip(*(x.split(rows) for x in same), strict=True)
-
-
-def gathered(part: list[tuple[Tensor, ...]], terms: Terms) -> Terms:
-    g, w, *state = (list(xs) for xs in zip(*part, strict=True))
-    return Terms(g, w, dict(zip(terms.state, state, strict=True)), terms.t)

@@ -46,7 +46,11 @@ SURFACES = {
 def trajectory(
     rule: str, surface: Surface, start: tuple[float, float], steps: int, lr: float, **numbers: Any
 ) -> np.ndarray:
-    """Where the rule goes: (steps + 1, 2) float64, the start first. `numbers` are the rule's hyperparameters."""
+    """Where the rule goes: (steps + 1, 2) float64, the start first. `numbers` are the rule's hyperparameters.
+
+    The place is one tensor of two values, so LARS and LAMB measure it as a whole, and Muon, which needs matrices, leaves it
+    to AdamW.
+    """
     place = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     optimizer = Optimizer([place], rule, lr, **numbers)
     path = [place.detach().clone()]

@@ -9,8 +9,8 @@ stands: "outside", sqrt(x) + eps (torch; the paper of Adam), or "inside", sqrt(x
 """
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import sqrt
 from typing import Any
@@ -38,7 +38,8 @@ from saccade.optim.lists import (
 class Terms:
     """What stands in the equations. In a fleet every tensor is (K, ...), one slice a member.
 
-    `t` counts the steps from 1. It is a tensor where the step is captured, so that it can go on in there.
+    `t` counts the steps from 1. It is a tensor where the step is captured, so that it can go on in there. `corrections`
+    are the 1 - beta^t of each beta; made outside of the rule, for a compiler would take the power anew for every weight.
     """
 
     g: Tensors
@@ -46,6 +47,7 @@ class Terms:
     state: dict[str, Tensors]
     t: int | Tensor = 1
     fleet: bool = False
+    corrections: Mapping[str, Number] = field(default_factory=dict)
 
 
 def sgd(terms: Terms) -> Tensors:
@@ -125,7 +127,7 @@ def adam(
     approach_(m, terms.g, 1 - beta1)
     scale_(v, beta2)
     add_squares_(v, terms.g, 1 - beta2)
-    c1, c2 = 1 - beta1**terms.t, 1 - beta2**terms.t
+    c1, c2 = terms.corrections["beta1"], terms.corrections["beta2"]
     bottom = root(v, eps * (c2 if epsilon == "inside" else c2**0.5), epsilon)
     scale_(bottom, c1 / c2**0.5)
     return over(m, bottom)
@@ -247,6 +249,10 @@ class Rule:
         """Those of the rule alone, with their defaults."""
         parameters = inspect.signature(self.update).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def corrections(self, settings: Mapping[str, Any], t: int | Tensor) -> dict[str, Number]:
+        """1 - beta^t for each beta of the rule."""
+        return {name: 1 - settings[name] ** t for name in self.hyperparameters if name.startswith("beta")}
 
 
 # The rates are places to start from; no table knows the right one
