@@ -1,4 +1,4 @@
-"""Every rule of update, schedule and regularizer of the recipe: it acts, and an interrupted run resumes to the same bits."""
+"""Every rule of update, schedule and regularizer of the recipe acts, and resumes to the same bits."""
 
 import signal
 from pathlib import Path
@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
 from saccade.cli import main
-from saccade.events import Progress, finish
+from saccade.events import Progress, Work, finish
 from saccade.experiment.ablate import REGULARIZERS
 from saccade.experiment.fit import Interrupted
 from saccade.experiment.recipe import Recipe, RuleName, ScheduleName, make_recipe
@@ -82,13 +82,17 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 def interrupted(wanted: Recipe, run: Path, digits: Any, after: int) -> None:
     """Train, with Ctrl-C after so many steps, perhaps inside an epoch."""
-    steps = 0
-    with pytest.raises(Interrupted):
+
+    def stopping() -> Work[None]:
+        steps = 0
         for event in train(wanted, run, digits):
+            yield event
             steps += isinstance(event, Progress) and event.what.startswith("epoch")
-            if steps == after:
+            if steps == after and isinstance(event, Progress):
                 signal.raise_signal(signal.SIGINT)
-                after = -1
+
+    with pytest.raises(Interrupted):
+        finish(stopping())
 
 
 def weights(run: Path) -> dict[str, bytes]:

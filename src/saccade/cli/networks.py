@@ -4,8 +4,8 @@ import sys
 from argparse import ArgumentTypeError, BooleanOptionalAction
 from typing import Any
 
+from saccade.cli.parsing import Parser, answer
 from saccade.errors import InputError
-from saccade.parsing import Parser, answer
 
 
 def inspect(parser: Parser, words: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The command line: words in, a command's function, its result printed.
+"""The commands that train and use what was trained, and the way to all others.
 
 Built on argparse: with tyro, which reads the same typed recipe, `saccade train --help` took 0.85 s here against 0.25 s.
 """
@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from saccade import cli_networks, cli_studies
+from saccade.cli import networks as networks_
+from saccade.cli import studies
+from saccade.cli.parsing import SUMMARIES, Parser, answer, show
 from saccade.errors import InputError, suggestion
-from saccade.parsing import SUMMARIES, Parser, answer, show
 
 
 def main(words: list[str] | None = None) -> int:
@@ -215,13 +216,13 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "export": export,
     "doctor": doctor,
     "sharpness": sharpness,
-    "tune-rate": cli_studies.tune_rate,
-    "race": cli_studies.race,
-    "ablate": cli_studies.ablate,
-    "inspect": cli_networks.inspect,
-    "filter": cli_networks.filter_,
-    "arithmetic": cli_networks.arithmetic,
-    "networks": cli_networks.networks,
+    "tune-rate": studies.tune_rate,
+    "race": studies.race,
+    "ablate": studies.ablate,
+    "inspect": networks_.inspect,
+    "filter": networks_.filter_,
+    "arithmetic": networks_.arithmetic,
+    "networks": networks_.networks,
 }
 
 if __name__ == "__main__":

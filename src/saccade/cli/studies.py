@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from saccade.parsing import Parser, answer, show
+from saccade.cli.parsing import Parser, answer, show
 
 
 def tune_rate(parser: Parser, words: list[str]) -> int:

@@ -1,0 +1,5 @@
+"""The command line: words in, a command's function, its result printed."""
+
+from saccade.cli.entry import main
+
+__all__ = ["main"]
