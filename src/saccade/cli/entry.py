@@ -14,6 +14,8 @@ from saccade.cli import studies
 from saccade.cli.parsing import SUMMARIES, Parser, answer, show
 from saccade.errors import InputError, suggestion
 
+VIEWS = "the mean over several views of each image: mirror, five, ten or shifts (default: the centre alone)"
+
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; 0 when done, 2 when the input cannot be used, 130 when interrupted."""
@@ -108,11 +110,12 @@ def resume(parser: Parser, words: list[str]) -> int:
 def evaluate(parser: Parser, words: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
     parser.add_argument("data", nargs="?", metavar="DATA", help="labelled images; unset: the run's own test part")
+    parser.add_argument("--views", default="center", metavar="V", help=VIEWS)
     options = parser.parse(words)
 
     from saccade import commands
 
-    return answer(show(commands.evaluate(options.run, options.data)), options.json, table_of_scores)
+    return answer(show(commands.evaluate(options.run, options.data, options.views)), options.json, table_of_scores)
 
 
 def table_of_scores(record: dict[str, Any]) -> str:
@@ -127,6 +130,7 @@ def predict(parser: Parser, words: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, or folders of them")
     parser.add_argument("--csv", metavar="FILE", help="write every probability to this file")
+    parser.add_argument("--views", default="center", metavar="V", help=VIEWS)
     options = parser.parse(words)
 
     from saccade import commands
@@ -134,7 +138,7 @@ def predict(parser: Parser, words: list[str]) -> int:
 
     if options.csv:
         check_output(Path(options.csv), ".csv")
-    found = show(commands.predict(options.run, options.images))
+    found = show(commands.predict(options.run, options.images, options.views))
     for left in found.left_out:
         print(f"left out: {left.file}: {left.reason}", file=sys.stderr)
     if options.csv:

@@ -22,7 +22,7 @@ def tune_rate(parser: Parser, words: list[str]) -> int:
     return answer(
         show(work),
         options.json,
-        lambda r: f"suggested rate for {r['rule']}: {r['suggestion']:g} (upper bound {r['highest']:g})",
+        lambda r: f"suggested rate for {r['rule']}: {r['suggestion']:g} (the loss is lowest at {r['highest']:g})",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
 from saccade.experiment import folder
-from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
+from saccade.experiment.recipe import Recipe, make_recipe, read_recipe, recipe_file
 from saccade.writing import check_output
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ VERIFIED = 64  # images on which an export is compared
 
 def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any) -> Recipe:
     """The recipe of a file, of fields, or of both (fields win); sections as dictionaries: `optimizer={"lr": 0.1}`."""
-    words: dict[str, Any] = read_recipe(Path(recipe)) if recipe is not None else {}
+    words: dict[str, Any] = read_recipe(recipe_file(recipe)) if recipe is not None else {}
     origin = str(recipe) if recipe is not None else "recipe"
     if recipe is not None:
         make_recipe({"data": "digits", **words}, origin)
@@ -78,8 +78,10 @@ def _pictures(record: Record, ids: Sequence[str]) -> dict[str, Any]:
     return {name: store.pixels[where[name]] for name in ids if name in where}
 
 
-def evaluate(run: str | Path, data: Any = None) -> Work[Record]:
+def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[Record]:
     """The record of the run, or, with `data`, its scores on other labelled images in the same form.
+
+    With `views` other than "center" (mirror, five, ten, shifts) the mean over several views of each image is scored.
 
     Images on which the run has trained or selected are recognized by their pixels and not scored.
     """
@@ -88,9 +90,11 @@ def evaluate(run: str | Path, data: Any = None) -> Work[Record]:
 
     record = folder.read_record(Path(run))
     if data is None:
-        return record
+        if views == "center":
+            return record
+        data = make_recipe(read_recipe(Path(run) / folder.RECIPE)).data
     start = time.monotonic()
-    found = yield from work(Path(run), model.load(Path(run)), data)
+    found = yield from work(Path(run), model.looking(model.load(Path(run)), views), data)
     if left := found.predictions.left_out:
         yield Note(f"left out: {len(left):,} (such as {left[0].file}: {left[0].reason})")
     described = dict(found.described)
@@ -102,16 +106,17 @@ def evaluate(run: str | Path, data: Any = None) -> Work[Record]:
     return about | {"seconds": seconds, "data": name, "left_out": left_out, "scores": {"test": scores}} | described
 
 
-def predict(run: str | Path, images: Any) -> "Work[Predictions]":
+def predict(run: str | Path, images: Any, views: str = "center") -> "Work[Predictions]":
     """Class and probabilities of image files and of every image in folders, or of images in memory.
 
-    `images`: a path, several paths, one image or several: PIL images, or arrays (H, W), (H, W, C), (C, H, W).
+    `images`: a path, several paths, one image or several: PIL images, or arrays (H, W), (H, W, C), (C, H, W). `views`: as
+    for evaluate.
     """
     from saccade.experiment import model
     from saccade.experiment.predict import predict as work
     from saccade.experiment.predict import predict_pictures
 
-    loaded = model.load(Path(run))
+    loaded = model.looking(model.load(Path(run)), views)
     several = list(images) if isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4 else [images]
     if all(isinstance(each, str | Path) for each in several):
         return (yield from work(loaded, [Path(each) for each in several]))

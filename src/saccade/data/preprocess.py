@@ -36,13 +36,17 @@ def center_crop(images: Tensor, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Centre crop from `stored` to `size` pixels a side, then (x - mean) / std per channel, all in 0..1 units."""
+    """Centre crop from `stored` to `size` pixels a side, then (x - mean) / std per channel, all in 0..1 units.
+
+    `views`: what of each image is looked at, by a name of data/augment/views.py; "center" is the crop alone.
+    """
 
     size: int
     stored: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     channels: int
+    views: str = "center"
 
     def __post_init__(self) -> None:
         if not 0 < self.size <= self.stored:

@@ -108,7 +108,7 @@ def ablate(recipe: Recipe, ablation: Ablation, place: Path | None = None, data: 
         "network": next(iter(first.values()))["network"],
         "epochs": recipe.epochs,
         "seeds": ablation.seeds,
-        "base": {"accuracy": statistics.mean_over_runs(study.outcomes(first, "validation")).to_dict()},
+        "base": {"accuracy": statistics.share_over_runs(study.outcomes(first, "validation")).to_dict()},
         "rows": rows,
     }
 
@@ -134,7 +134,7 @@ def compared(study: Study, base: Sequence[str], records: dict[str, Record]) -> R
         return {"failed": failed[0]}
     before, after = (study.outcomes(names, "validation") for names in (base, records))
     return {
-        "accuracy": statistics.mean_over_runs(after).to_dict(),
+        "accuracy": statistics.share_over_runs(after).to_dict(),
         "difference": statistics.mean_over_runs(after - before).to_dict(),
     }
 

@@ -1,7 +1,7 @@
 """A trained network with all that it takes to use it, in one file."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +9,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from saccade.data.augment import VIEWS
 from saccade.data.preprocess import Preprocess
-from saccade.errors import InputError
+from saccade.errors import InputError, suggestion
 from saccade.experiment import folder
 from saccade.layers.norms import swap_norms
 from saccade.training.plan import device_of
@@ -39,6 +40,13 @@ def build(name: str, classes: int, channels: int, norm: str) -> "nn.Module":
     if norm != "batch":
         swap_norms(network, norm)
     return network
+
+
+def looking(model: Model, views: str) -> Model:
+    """The same model that looks at several views of every image; InputError for a name that no views have."""
+    if views not in VIEWS:
+        raise InputError(f'views: "{views}" is none of {", ".join(VIEWS)}{suggestion(views, VIEWS)}')
+    return replace(model, preprocess=replace(model.preprocess, views=views))
 
 
 def save(run: Path, model: Model) -> None:

@@ -1,15 +1,17 @@
 """What a network says of every image of a part, and the scores that follow from it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from saccade import statistics
+from saccade.data.augment import mean_probabilities, views
 from saccade.data.batches import Resident, evaluation_batches
-from saccade.data.preprocess import Preprocess
+from saccade.data.preprocess import Preprocess, pixels_to_float
 from saccade.experiment import folder
 from saccade.tasks import classify
 from saccade.training.steps import is_out_of_memory
@@ -37,10 +39,19 @@ def in_batches(
     network.eval()
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # a GPU's convolutions would round to 10 bits
         rows = [
-            classify.probabilities(network(preprocess(pixels)))[:count].cpu()
+            mean_probabilities(lambda view: classify.probabilities(network(view)), shown(preprocess, pixels))[:count].cpu()
             for pixels, _, count in evaluation_batches(resident, indices, size)
         ]
     return torch.cat(rows).numpy()
+
+
+def shown(preprocess: Preprocess, pixels: Tensor) -> Iterator[Tensor]:
+    """What the network sees of the stored images (B, H, W, C): a batch (B, C, size, size) for each view."""
+    if preprocess.views == "center":
+        yield preprocess(pixels)
+        return
+    for view in views(pixels_to_float(pixels), preprocess.size, preprocess.views):
+        yield preprocess.normalize(view)
 
 
 def save(run: Path, columns: dict[str, np.ndarray]) -> None:

@@ -102,7 +102,7 @@ def outcome(study: Study, records: dict[str, Record]) -> Record:
     curves = [[epoch["validation_accuracy"] for epoch in study.history(name)] for name in done]
     return {
         "part": part,
-        "accuracy": statistics.mean_over_runs(study.outcomes(done, part)).to_dict(),
+        "accuracy": statistics.share_over_runs(study.outcomes(done, part)).to_dict(),
         "by_seed": [records[name]["scores"][part]["accuracy"]["value"] for name in done],
         "curves": curves,
         "seconds": float(np.median([records[name]["times"]["training"] for name in done])),

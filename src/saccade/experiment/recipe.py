@@ -307,6 +307,22 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
         raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}") from error
 
 
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the package, by their names."""
+    return {file.stem: file for file in sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))}
+
+
+def recipe_file(word: str | Path) -> Path:
+    """The file, or that of a recipe of this name; InputError with the nearest name."""
+    names = shipped()
+    if Path(word).exists() or Path(word).suffix:
+        return Path(word)
+    if str(word) not in names:
+        near = suggestion(str(word), names)
+        raise InputError(f'there is no recipe "{word}"{near}, neither a file nor one of {", ".join(names)}')
+    return names[str(word)]
+
+
 def read_recipe(file: Path) -> dict[str, Any]:
     """The words of a recipe file (YAML); InputError that names the file and the line."""
     try:

@@ -183,7 +183,11 @@ def rate_page(record: Record) -> str:
         f"range test of {text(record['rule'])} for {text(record['network'])} on {text(record['data'])}",
         class_="kicker",
     )
-    lead = tag("p", f"Upper bound: {record['highest']:g}, a tenth of the rate at the lowest loss.", class_="lead")
+    lead = tag(
+        "p",
+        f"Never above {record['highest']:g}, the rate at the lowest loss; beyond it training gets worse.",
+        class_="lead",
+    )
     return document(
         "Range test", tag("header", head + tag("h1", f"Try a rate of {record['suggestion']:g}") + lead) + figure, "studies"
     )

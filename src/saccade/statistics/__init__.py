@@ -12,7 +12,7 @@ from saccade.statistics.classification import (
     top_k,
 )
 from saccade.statistics.interval import Estimate, percentile_interval, wilson
-from saccade.statistics.repeated import mean_over_runs
+from saccade.statistics.repeated import mean_over_runs, share_over_runs
 from saccade.statistics.scores import classification_scores
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "per_class",
     "percentile_interval",
     "reliability",
+    "share_over_runs",
     "top_k",
     "wilson",
 ]

@@ -8,6 +8,12 @@ from scipy import stats
 from saccade.statistics.interval import Estimate
 
 
+def share_over_runs(right: np.ndarray, level: float = 0.95) -> Estimate:
+    """As `mean_over_runs`, of outcomes that are 0 or 1: the interval ends at 0 and at 1."""
+    found = mean_over_runs(right, level)
+    return Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.n)
+
+
 def mean_over_runs(outcomes: np.ndarray, level: float = 0.95) -> Estimate:
     """The mean of outcomes (S, N), S runs with their own seeds on the same N images, for other seeds and other images.
 
