@@ -298,7 +298,10 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
         return Recipe.model_validate(words)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        place = [str(part) for part in first["loc"]]
+        if place[-1] == "constrained-int":  # one of the kinds that a field may have, not a field
+            place.pop()
+        field = ".".join(place)
         if first["type"] == "extra_forbidden":
             raise InputError(f'{origin}: there is no field "{field}"{suggestion(field, field_names())}') from error
         if first["type"] == "missing":
