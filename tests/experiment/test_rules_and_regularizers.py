@@ -40,6 +40,7 @@ MORE_CASES: dict[str, Fields] = {
     "weight averaging": {"average": {"kind": "swa", "start": 0.3}},
     "early stopping": {"stop": {"patience": 1}},
     "last epoch": {"checkpoint": {"select": "last"}},
+    "affine": {"augment": {"rotate": 5, "translate": 0.1, "zoom": 0.1, "shear": 5}},
     "RandAugment": {"augment": {"policy": "randaugment", "blur": 0.5, "rotate": 5}},
     "AugMix": {"augment": {"policy": "augmix"}},
     "full batch": {"batch": "full"},

@@ -8,7 +8,8 @@ from typing import Any
 from saccade import statistics
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
-from saccade.experiment.recipe import Recipe
+from saccade.experiment import folder
+from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
 from saccade.experiment.study import Study, open_study, seeded
 
 Record = dict[str, Any]
@@ -82,20 +83,14 @@ def ablate(recipe: Recipe, ablation: Ablation, place: Path | None = None, data: 
     yield Note(f"writing to {study.place}")
     recipe = recipe.changed(split={"read_test": False}, checkpoint={"select": "last"})
     base = seeded(recipe, "as-it-is", ablation.seeds)
-    variations = {
-        name: (
-            "without" if is_on(recipe, each) else "with",
-            recipe.changed(**(each.off if is_on(recipe, each) else each.on)),
-        )
-        for name, each in REGULARIZERS.items()
-        if name in (ablation.only or REGULARIZERS)
-    }
-    yield Note(f"{(1 + len(variations)) * ablation.seeds} runs of {recipe.epochs} epochs")
     first = yield from study.runs(base)
     if failed := [record["failed"] for record in first.values() if "failed" in record]:
         raise InputError(f"ablate: the recipe itself cannot be trained: {failed[0]}")
     if "validation" not in next(iter(first.values()))["scores"]:
         raise InputError("ablate: it is measured on validation images, and there are none; set --split.validation")
+    complete = make_recipe(read_recipe(study.place / base[0].name / folder.RECIPE)).changed(data=recipe.data)
+    variations = changes(complete, ablation.only or tuple(REGULARIZERS))
+    yield Note(f"{len(variations) * ablation.seeds} more runs of {recipe.epochs} epochs")
     rows = []
     for name, (change, changed) in variations.items():
         members = seeded(changed, f"{change}-{name}".replace(" ", "-"), ablation.seeds)
@@ -113,19 +108,18 @@ def ablate(recipe: Recipe, ablation: Ablation, place: Path | None = None, data: 
     }
 
 
-def is_on(recipe: Recipe, regularizer: Regularizer) -> bool:
-    """Whether the recipe has it: a field that is neither off nor left to the data or the network."""
-    for section, fields in regularizer.off.items():
-        for field, off in fields.items():
-            value = getattr(getattr(recipe, section), field)
-            if value != off and not (value is None and not unset_is_on(section, field)):
-                return True
-    return False
-
-
-def unset_is_on(section: str, field: str) -> bool:
-    """Unset, weight decay and shift act by default; what else is unset is the network's own affair, or off."""
-    return (section, field) in {("optimizer", "weight_decay"), ("augment", "crop")}
+def changes(recipe: Recipe, names: Sequence[str]) -> dict[str, tuple[str, Recipe]]:
+    """For each regularizer the word for its change, and the recipe without it, or with it where it has been without."""
+    found = {}
+    for name in names:
+        regularizer = REGULARIZERS[name]
+        on = any(
+            getattr(getattr(recipe, section), field) not in (off, None)
+            for section, fields in regularizer.off.items()
+            for field, off in fields.items()
+        )
+        found[name] = ("without", recipe.changed(**regularizer.off)) if on else ("with", recipe.changed(**regularizer.on))
+    return found
 
 
 def compared(study: Study, base: Sequence[str], records: dict[str, Record]) -> Record:

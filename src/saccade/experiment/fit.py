@@ -131,7 +131,8 @@ class Fit:
                 yield from self.epoch(interruption, peak)
                 yield Epoch(self.position.history[-1], self.recipe.epochs)
             if self.position.epoch < self.recipe.epochs:
-                yield Note(f"stopped after epoch {self.position.epoch}: no higher validation accuracy since then")
+                self.position.notes.append(f"stopped early, after epoch {self.position.epoch} of {self.recipe.epochs}")
+                yield Note(self.position.notes[-1])
 
     def stopped(self) -> bool:
         """Whether early stopping ends training here."""

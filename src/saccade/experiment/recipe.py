@@ -71,6 +71,12 @@ class AugmentSection(Section):
     """Turn of the colour circle drawn from -h to h; 0.5 is half of it."""
     rotate: float = Field(0, ge=0, le=180)
     """Angle drawn from -r to r degrees."""
+    translate: float = Field(0, ge=0, le=1)
+    """Shift each way drawn from -t to t of the side."""
+    zoom: float = Field(0, ge=0, lt=1)
+    """Factor of the size drawn from 1 - z to 1 + z."""
+    shear: float = Field(0, ge=0, lt=90)
+    """Angle of shear, each way, drawn from -s to s degrees."""
     grayscale: float = Field(0, ge=0, le=1)
     """Share of the images that lose their colour."""
     blur: float = Field(0, ge=0, le=1)

@@ -37,7 +37,8 @@ class Augment:
 
     crop: "none" (the centre, as in evaluation), "pad" (`padding` zeros around, then a random place) or "resized" (a
     random box of `scale` of the area and `ratio` of width to height, resized). The order of the steps: jittered colours
-    (strengths >= 0), policy (None or one of POLICIES), rotation up to +-rotate degrees, grayscale and blur (each with its
+    (strengths >= 0), policy (None or one of POLICIES), an affine map (rotation up to +-rotate degrees, shift up to
+    +-translate of the side, scale 1 +- zoom, shear up to +-shear degrees both ways), grayscale and blur (each with its
     probability), noise (its sigma, in 0..1 units), erase (probability of a random rectangle), cutout (pixels of a side).
     fill: of what is erased, one number, one for each channel, or "noise".
     """
@@ -54,6 +55,9 @@ class Augment:
     hue: float = 0
     policy: str | None = None
     rotate: float = 0
+    translate: float = 0
+    zoom: float = 0
+    shear: float = 0
     grayscale: float = 0
     blur: float = 0
     noise: float = 0
@@ -78,7 +82,7 @@ class Augment:
             (crops[self.crop], True),
             (ColorJitter(self.brightness, self.contrast, self.saturation, self.hue), True),
             (POLICIES[self.policy or "randaugment"](), self.policy is not None),
-            (RandomAffine((-self.rotate, self.rotate), sampling=BILINEAR), self.rotate),
+            (self.affine(), self.rotate or self.translate or self.zoom or self.shear),
             (Sometimes(grayscale, self.grayscale), self.grayscale),
             (GaussianBlur(max(3, kernel), p=self.blur), self.blur),
             (GaussianNoise(self.noise), self.noise),
@@ -86,6 +90,15 @@ class Augment:
             (Cutout(self.cutout, self.fill), self.cutout),
         ]
         object.__setattr__(self, "steps", tuple(step for step, wanted in steps if wanted))
+
+    def affine(self) -> RandomAffine:
+        return RandomAffine(
+            (-self.rotate, self.rotate),
+            (self.translate, self.translate),
+            (1 - self.zoom, 1 + self.zoom),
+            (-self.shear, self.shear, -self.shear, self.shear),
+            BILINEAR,
+        )
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """float32 (B, C, H, W) in 0..1 -> (B, C, size, size) in 0..1; generator: a CPU generator."""

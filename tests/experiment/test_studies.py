@@ -1,0 +1,178 @@
+"""Races, ablations and range tests on real digits: what they choose by, what they read, how they go on."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+from sklearn.datasets import load_digits
+
+import saccade
+from saccade import InputError, commands
+from saccade.cli import main
+from saccade.events import finish
+from saccade.experiment.recipe import make_recipe, read_recipe, recipe_file, shipped
+from saccade.experiment.trajectories import watched
+
+SMALL: dict[str, Any] = {
+    "network": "resnet20",
+    "epochs": 2,
+    "batch": 32,
+    "images": {"size": 16},
+    "plan": {"precision": "fp32", "channels_last": True},
+}
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    found = load_digits()
+    return (found.images[:300] * 15.9).astype(np.uint8), found.target[:300]
+
+
+def read(run: Path) -> dict[str, Any]:
+    return json.loads((run / "record.json").read_text())
+
+
+def closed(page: str) -> bool:
+    """Whether every element of the page that must be closed is."""
+    open_: list[str] = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attributes: Any) -> None:
+            if tag not in ("meta", "line", "circle", "polyline", "polygon", "path", "image", "rect", "br"):
+                open_.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            if open_ and open_[-1] == tag:
+                open_.pop()
+
+    Tags().feed(page)
+    return not open_
+
+
+def test_a_race_searches_by_validation_and_reads_test_with_other_seeds(digits: Any, tmp_path: Path) -> None:
+    words = {"rules": ["sgd", "adamw"], "rates": 1, "seeds": 2, "out": tmp_path / "race", **SMALL}
+    record = finish(commands.race(digits, **words))
+    rows = {row["rule"]: row for row in record["rules"]}
+    assert set(rows) == {"sgd", "adamw"}
+    for rule, row in rows.items():
+        search = next((tmp_path / "race").glob(f"{rule}-search-*"))
+        assert read(search)["test_read"] == 0
+        assert "test" not in read(search)["scores"]
+        runs = [read(tmp_path / "race" / f"{rule}-run-{i}") for i in range(2)]
+        assert [run["seed"] for run in runs] == [1, 2]
+        assert all(run["test_read"] == 1 for run in runs)
+        assert row["accuracy"]["value"] == pytest.approx(
+            np.mean([run["scores"]["test"]["accuracy"]["value"] for run in runs])
+        )
+        assert 0 <= row["accuracy"]["low"] <= row["accuracy"]["value"] <= row["accuracy"]["high"] <= 1
+        splits = {(tmp_path / "race" / name / "split.npz").read_bytes() for name in (search.name, f"{rule}-run-0")}
+        with (
+            np.load(tmp_path / "race" / search.name / "split.npz") as one,
+            np.load(tmp_path / "race" / f"{rule}-run-0" / "split.npz") as two,
+        ):
+            assert splits
+            assert np.array_equal(one["parts"], two["parts"])
+    page = (tmp_path / "race" / "report.html").read_text()
+    assert closed(page)
+    assert "rosenbrock" in page
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "race").rglob("model.safetensors")}
+    (tmp_path / "race" / "sgd-run-1" / "record.json").unlink()  # as if it had been stopped there
+    again = finish(commands.race(digits, **words))
+    assert again["rules"][0]["by_seed"] == record["rules"][0]["by_seed"]
+    untouched = [file for file, time in before.items() if file.stat().st_mtime_ns == time]
+    assert len(untouched) == len(before) - 1
+    with pytest.raises(InputError, match="another study is in there \\(rules differs\\)"):
+        finish(commands.race(digits, **words | {"rules": ["sgd"]}))
+
+
+def test_an_ablation_switches_one_thing_at_a_time_and_reads_no_test_part(digits: Any, tmp_path: Path) -> None:
+    only = ["label smoothing", "mixup", "stochastic depth"]
+    fields = SMALL | {"regularize": {"label_smoothing": 0.1}}
+    record = finish(commands.ablate(digits, only=only, seeds=2, out=tmp_path / "study", **fields))
+    changes = {row["regularizer"]: row["change"] for row in record["rows"]}
+    assert changes == {"label smoothing": "without", "mixup": "with", "stochastic depth": "with"}
+    runs = [file.parent for file in (tmp_path / "study").glob("*/record.json")]
+    assert len(runs) == 8
+    assert all(read(run)["test_read"] == 0 for run in runs)
+    assert all(read(run)["selected_on"].startswith("nothing") for run in runs)
+    base = read_recipe(tmp_path / "study" / "as-it-is-0" / "recipe.yaml")
+    other = read_recipe(tmp_path / "study" / "without-label-smoothing-0" / "recipe.yaml")
+    assert [name for name in base if base[name] != other[name]] == ["regularize"]
+    for row in record["rows"]:
+        found = row["difference"]
+        assert found["low"] <= found["value"] <= found["high"]
+        assert found["value"] == pytest.approx(row["accuracy"]["value"] - record["base"]["accuracy"]["value"])
+    assert closed((tmp_path / "study" / "report.html").read_text())
+
+
+def test_what_cannot_be_switched_on_is_said_and_the_others_go_on(digits: Any, tmp_path: Path) -> None:
+    fields = {**SMALL, "network": "lenet5", "images": {"size": 28}}
+    record = finish(commands.ablate(digits, only=["stochastic depth", "L1"], seeds=1, out=tmp_path / "study", **fields))
+    rows = {row["regularizer"]: row for row in record["rows"]}
+    assert "no residual block" in rows["stochastic depth"]["failed"]
+    assert "difference" in rows["L1"]
+
+
+def test_a_range_test_finds_rates_between_its_ends(digits: Any, tmp_path: Path) -> None:
+    record = finish(commands.tune_rate(digits, 1e-4, 10.0, 60, tmp_path / "rate.html", **SMALL))
+    assert 1e-4 <= record["suggestion"] <= record["highest"] <= 10
+    assert len(record["losses"]) == len(record["rates"]) == len(record["smoothed"])
+    assert min(record["smoothed"]) < record["smoothed"][0]
+    assert closed((tmp_path / "rate.html").read_text())
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["race", "digits", "--rules", "sgd,adan"], 'there is no update rule "adan", did you mean "adam"?'),
+        (["race", "digits", "--rules", "sgd,sgd"], "name each rule once"),
+        (["race", "digits", "--tries", "2"], "an odd number of rates"),
+        (["ablate", "digits", "--only", "mixip"], 'there is no regularizer "mixip", did you mean "mixup"?'),
+        (["ablate", "digits", "--seeds", "0"], "at least one seed"),
+        (["tune-rate", "digits", "--from", "1", "--to", "0.1"], "0 < from < to"),
+        (
+            ["train", "digits", "--recipe", "resnet20-cifar"],
+            'there is no recipe "resnet20-cifar", did you mean "resnet20-cifar10"?',
+        ),
+    ],
+)
+def test_bad_words(words: list[str], answer: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err.strip().splitlines()
+    assert answer in err[-1]
+
+
+def test_paths_over_surfaces_end_lower_than_they_begin() -> None:
+    for surface in watched(["sgd", "adam", "muon"]).values():
+        assert set(surface["paths"]) == {"sgd", "adam"}
+        assert all(np.isfinite(path).all() for path in surface["paths"].values())
+
+
+def test_recipes_that_ship_are_complete_and_say_what_to_expect() -> None:
+    assert set(shipped()) == {"lenet5-mnist", "resnet20-cifar10", "resnet18-photos", "mobilenet-photos"}
+    for name, file in shipped().items():
+        text = file.read_text()
+        assert "Command:" in text
+        assert "Expected:" in text
+        make_recipe({"data": "digits", **read_recipe(recipe_file(name))})
+
+
+def test_views_are_the_mean_of_what_is_said_of_each(tmp_path: Path) -> None:
+    found = saccade.train("digits", out=tmp_path / "run", network="lenet5", images={"size": 28}, epochs=1)
+    assert load_file(Path(found["run"]) / "model.safetensors")
+    for i, image in enumerate(load_digits().images[:4]):
+        picture = Image.fromarray((image * 15).astype(np.uint8)).resize((28, 28))
+        picture.save(tmp_path / f"{i}.png")
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / f"{i}m.png")
+    plain = saccade.predict(tmp_path / "run", [tmp_path / f"{i}{m}.png" for i in range(4) for m in ("", "m")]).probabilities
+    both = saccade.predict(tmp_path / "run", [tmp_path / f"{i}.png" for i in range(4)], views="mirror").probabilities
+    np.testing.assert_allclose(both, plain.reshape(4, 2, -1).mean(1), atol=1e-6)
+    scored = saccade.evaluate(tmp_path / "run", views="mirror")["scores"]["test"]["accuracy"]
+    assert scored["n"] == found["scores"]["test"]["accuracy"]["n"]
+    with pytest.raises(InputError, match='views: "miror" is none of'):
+        saccade.predict(tmp_path / "run", tmp_path / "0.png", views="miror")
