@@ -99,8 +99,9 @@ def new_folder(prepared: Prepared, out: Path | None) -> Path:
 def check_network(prepared: Prepared) -> None:
     """The network must take images of this size; tried without any computing, before a run folder is made."""
     size, channels = prepared.preprocess.size, prepared.preprocess.channels
+    network = new_network(prepared)
     try:
-        check(new_network(prepared), (channels, size, size))
+        check(network, (channels, size, size))
     except InputError as error:
         raise InputError(
             f"{prepared.recipe.network} does not take images of {channels}x{size}x{size} ({error}); "

@@ -35,9 +35,12 @@ def drawn(surface: Surface, rules: Sequence[str]) -> dict[str, Any]:
 
 
 def best_path(rule: str, surface: Surface) -> np.ndarray:
-    """The path that ends lowest."""
+    """The path that ends lowest, of those that stay within the picture where there is one."""
     paths = [trajectory(rule, surface, surface.start, STEPS, float(rate)) for rate in RATES]
-    return min((path for path in paths if np.isfinite(path).all()), key=lambda path: height(surface, path[-1]))
+    low, high = np.array(surface.sides).T
+    inside = [path for path in paths if ((low <= path) & (path <= high)).all()]
+    finite = [path for path in paths if np.isfinite(path).all()]
+    return min(inside or finite, key=lambda path: height(surface, path[-1]))
 
 
 def height(surface: Surface, place: np.ndarray) -> float:

@@ -119,7 +119,7 @@ def ablation_page(record: Record) -> str:
         f"Each row is one change, with {record['seeds']} seeds on the same images; with {len(rows)} rows, one in twenty "
         "intervals leaves out zero by chance alone."
     )
-    top = max((abs(row["difference"][end]) for row in rows for end in ("low", "high")), default=1.0) or 1.0
+    top = 1.5 * max((abs(row["difference"]["value"]) for row in rows), default=0.0) or 1.0  # the widest intervals are cut
     cells = [
         [
             f"{row['change']} {text(row['regularizer'])}",
