@@ -2,16 +2,16 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as V
+from data.draws import LEAST_P, generator, same_distribution
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, chisquare, ks_2samp
+from scipy.stats import binomtest, chisquare
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 from torchvision.transforms import v2
@@ -24,11 +24,6 @@ from saccade.errors import InputError
 
 SIDE = 201
 DRAWS = 4000
-LEAST_P = 1e-3
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +40,6 @@ def stored() -> np.ndarray:
 @pytest.fixture(scope="module")
 def photographs(stored: np.ndarray) -> Tensor:
     return pixels_to_float(torch.from_numpy(stored))
-
-
-@pytest.fixture
-def seeded() -> Iterator[None]:
-    """torchvision draws from torch's global generator, which is left as it was found."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        yield
-
-
-def same_distribution(ours: Tensor, theirs: Tensor) -> bool:
-    return bool(ks_2samp(ours.numpy(), theirs.numpy()).pvalue > LEAST_P)
 
 
 # --- resized crops

@@ -1,10 +1,10 @@
 """RandAugment, TrivialAugment and AugMix against torchvision's v2 transforms: each operation, and the draws."""
 
-from collections.abc import Iterator
 from unittest import mock
 
 import pytest
 import torch
+from data.draws import DRAWS, LEAST_P, generator
 from scipy.stats import chisquare, ks_2samp
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
@@ -14,22 +14,8 @@ from saccade.data.augment.geometry import BILINEAR, NEAREST
 from saccade.errors import InputError
 
 SIDES = (30, 47)
-DRAWS = 3000
-LEAST_P = 1e-3
 SPACES = {"rand": (policies.RAND, v2.RandAugment, 31), "wide": (policies.WIDE, v2.TrivialAugmentWide, 31)}
 SPACES["mix"] = (policies.MIX, v2.AugMix, 10)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture
-def seeded() -> Iterator[None]:
-    """torchvision draws from torch's global generator, which is left as it was found."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        yield
 
 
 def pixels(count: int, channels: int) -> Tensor:

@@ -1,14 +1,15 @@
 """Random forms: their distributions against torchvision's v2 transforms, and how a pipeline runs them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from data.draws import DRAWS, LEAST_P, generator, same_distribution
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, chisquare, ks_2samp, kstest, norm
+from scipy.stats import binomtest, chisquare, kstest, norm
 from torch import Tensor
 from torchvision.transforms import v2
 
@@ -17,25 +18,7 @@ from saccade.data.augment import Augment, Cutout, GaussianNoise, RandomErasing, 
 from saccade.data.preprocess import pixels_to_float
 from saccade.errors import InputError
 
-DRAWS = 3000
-LEAST_P = 1e-3
 SIDES = (24, 36)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture
-def seeded() -> Iterator[None]:
-    """torchvision draws from torch's global generator, which is left as it was found."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        yield
-
-
-def same_distribution(ours: Tensor, theirs: Tensor) -> bool:
-    return bool(ks_2samp(ours.numpy(), theirs.numpy()).pvalue > LEAST_P)
 
 
 def params(transform: v2.Transform, count: int = DRAWS) -> list[dict[str, object]]:

@@ -57,15 +57,13 @@ def transparent(network: nn.Module) -> nn.Module:
     return network.double().eval()
 
 
-def by_gradients(stage: Callable[[Tensor], Tensor], channels: int, side: int, axis: int) -> tuple[int, tuple[int, int]]:
-    """The place in the middle of the map, and the first and last pixel that its gradient reaches."""
-    images = torch.ones(1, channels, side, side, dtype=torch.float64, requires_grad=True)
-    out = stage(images)
-    place = out.shape[2 + axis] // 2
-    out.select(2 + axis, place).sum().backward()
+def reached(stage: Callable[[Tensor], Tensor], side: int, place: int, axis: int) -> tuple[int, int]:
+    """The first and last pixel that the gradient of this place reaches."""
+    images = torch.ones(1, 1, side, side, dtype=torch.float64, requires_grad=True)
+    stage(images).select(2 + axis, place).sum().backward()
     assert images.grad is not None
-    reached = images.grad.abs().sum((0, 1, 3 - axis)).nonzero().flatten()
-    return place, (int(reached.min()), int(reached.max()))
+    found = images.grad.abs().sum((0, 1, 3 - axis)).nonzero().flatten()
+    return int(found.min()), int(found.max())
 
 
 @pytest.mark.parametrize(
@@ -81,9 +79,9 @@ def test_every_stage_agrees_with_gradients_to_the_pixel(row: Row) -> None:
         for i in range(len(row.stages)):
             part = nn.Sequential(network.stem, *network.stages[: i + 1])
             field = receptive_fields(trace(part, (1, 1, side, side)), axis)[-1]
-            place, met = by_gradients(part, 1, side, axis)
+            place = part(torch.zeros(1, 1, side, side, dtype=torch.float64)).shape[2 + axis] // 2
             first, last = field.at(place)
-            assert met == (max(0, first), min(side - 1, last)), (i, axis)
+            assert reached(part, side, place, axis) == (max(0, first), min(side - 1, last)), (i, axis)
 
 
 class Irregular(nn.Module):
@@ -109,11 +107,7 @@ def test_an_irregular_network_agrees_with_gradients_at_every_place() -> None:
     for axis in (0, 1):
         field = receptive_fields(trace(network, (1, 1, 64, 64)), axis)[-1]
         for place in range(24, 40):
-            images = torch.ones(1, 1, 64, 64, dtype=torch.float64, requires_grad=True)
-            network(images).select(2 + axis, place).sum().backward()
-            assert images.grad is not None
-            reached = images.grad.abs().sum((0, 1, 3 - axis)).nonzero().flatten()
-            assert (int(reached.min()), int(reached.max())) == field.at(place), (axis, place)
+            assert reached(network, 64, place, axis) == field.at(place), (axis, place)
 
 
 class ChannelsLast(nn.Module):
@@ -186,11 +180,7 @@ def test_other_orders_of_dimensions_agree_with_gradients(network: type[nn.Module
     for axis in (0, 1):
         field = receptive_fields(ops, axis)[-1]
         for place in range(8, 16):
-            images = torch.rand(1, 1, 24, 24, dtype=torch.float64, requires_grad=True)
-            model(images).select(2 + axis, place).sum().backward()
-            assert images.grad is not None
-            reached = images.grad.abs().sum((0, 1, 3 - axis)).nonzero().flatten()
-            assert (int(reached.min()), int(reached.max())) == field.at(place), (axis, place)
+            assert reached(model, 24, place, axis) == field.at(place), (axis, place)
 
 
 def test_a_shuffle_of_channels_hides_nothing() -> None:
