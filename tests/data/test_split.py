@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saccade.data.split import Fractions, split, units_of
+from saccade.data.split import Fold, Fractions, folded, split, units_of
+from saccade.errors import InputError
 
 numbers = st.integers(0, 12)
 rows = st.lists(st.tuples(st.integers(0, 3), numbers, numbers), min_size=2, max_size=80)
@@ -55,6 +56,28 @@ def test_fractions_are_met_as_closely_as_units_allow(count: int, seed: int, test
     result, _ = split(labels, undivided(count), units, Fractions(0, test), seed)
     assert abs((result == "test").sum() - test * count) <= size / 2 + 1
     assert not (result == "validation").any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(40, 200), st.integers(2, 5), st.integers(0, 1000), st.integers(1, 3))
+def test_every_image_is_in_one_fold_with_its_whole_unit(count: int, folds: int, seed: int, size: int) -> None:
+    labels, units = np.arange(count) % 2, np.arange(count) // 2 // size
+    parts = np.where(np.arange(count) < 5, "test", "train").astype("<U10")
+    parts[units == units[-1]] = "validation"
+    found = [folded(labels, parts, units, Fold(i, folds), seed) for i in range(folds)]
+    held = np.stack([each == "validation" for each in found])
+    assert (held.sum(0) == (parts != "test")).all()
+    assert all((each[parts == "test"] == "test").all() for each in found)
+    for each in found:
+        for unit in np.unique(units[parts != "test"]):
+            assert len(set(each[(units == unit) & (parts != "test")])) == 1
+        assert set(labels[each == "validation"]) == {0, 1}
+
+
+def test_more_folds_than_images_of_a_class_are_refused() -> None:
+    labels = np.array([0] * 10 + [1] * 3)
+    with pytest.raises(InputError, match="4 folds: the rarest class has only 3 images"):
+        folded(labels, np.full(13, "train"), np.arange(13), Fold(0, 4), 0)
 
 
 def test_a_split_is_stratified_and_follows_its_seed() -> None:

@@ -110,6 +110,18 @@ def test_an_ablation_switches_one_thing_at_a_time_and_reads_no_test_part(digits:
     assert closed((tmp_path / "study" / "report.html").read_text())
 
 
+def test_folds_of_an_ablation_hold_every_image_once(digits: Any, tmp_path: Path) -> None:
+    fields = SMALL | {"epochs": 1}
+    record = finish(commands.ablate(digits, only=["mixup"], seeds=1, folds=3, out=tmp_path / "study", **fields))
+    held = []
+    for i in range(3):
+        with np.load(tmp_path / "study" / f"as-it-is-fold-{i}-0" / "split.npz") as found:
+            held.append(found["parts"] == "validation")
+            parts = found["parts"]
+    assert (np.stack(held).sum(0) == (parts != "test")).all()
+    assert record["rows"][0]["difference"]["n"] == 3
+
+
 def test_what_cannot_be_switched_on_is_said_and_the_others_go_on(digits: Any, tmp_path: Path) -> None:
     fields = {**SMALL, "network": "lenet5", "images": {"size": 28}}
     record = finish(commands.ablate(digits, only=["stochastic depth", "L1"], seeds=1, out=tmp_path / "study", **fields))

@@ -21,6 +21,17 @@ def test_with_images_that_all_agree_it_is_students_interval_over_runs() -> None:
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
 
 
+def test_folds_by_the_corrected_resampled_t() -> None:
+    """Nadeau and Bengio's statistic for ten folds: t = mean / sqrt((1/10 + 1/9) variance)."""
+    differences = np.random.default_rng(0).normal(0.01, 0.02, 10)
+    found = statistics.mean_over_folds(differences)
+    scale = np.sqrt((1 / 10 + 1 / 9) * differences.var(ddof=1))
+    low, high = stats.t.interval(0.95, 9, loc=differences.mean(), scale=scale)
+    assert (found.low, found.high, found.n) == (pytest.approx(low), pytest.approx(high), 10)
+    with pytest.raises(ValueError, match="two folds at least"):
+        statistics.mean_over_folds(differences[:1])
+
+
 def test_bad_shapes() -> None:
     for shape in ((3,), (0, 5), (2, 1)):
         with pytest.raises(ValueError, match="outcomes are"):

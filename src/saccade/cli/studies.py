@@ -46,13 +46,15 @@ def ablate(parser: Parser, words: list[str]) -> int:
     parser.add_argument(
         "--only", default="", metavar="A,B", help='regularizers to try, such as "mixup,dropout" (default all)'
     )
+    parser.add_argument("--folds", type=int, default=1, metavar="K", help="parts that validate in turn (default 1)")
     add_common(parser)
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
     from saccade.experiment.ablate import said
 
-    work = commands.ablate(options.data, split(options.only), options.seeds, options.out, **given)
+    only, place = split(options.only), options.out
+    work = commands.ablate(options.data, only, options.seeds, options.folds, place, **given)
     return studied(work, options.json, lambda r: "\n".join(said(row) for row in r["rows"]))
 
 

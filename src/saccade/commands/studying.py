@@ -62,6 +62,7 @@ def ablate(
     data: Any = None,
     only: Sequence[str] = (),
     seeds: int = 3,
+    folds: int = 1,
     out: str | Path | None = None,
     **fields: Any,
 ) -> Work[Record]:
@@ -70,7 +71,7 @@ def ablate(
     from saccade.experiment.ablate import ablate as work
     from saccade.report.studies import ablation_page
 
-    settings = Ablation(tuple(only), seeds)
+    settings = Ablation(tuple(only), seeds, folds)
     record = yield from work(recipe_of(data, **fields), settings, Path(out) if out is not None else None, in_memory(data))
     return (yield from kept(record, ablation_page(record)))
 

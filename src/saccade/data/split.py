@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
 
 from saccade.data.doctor import clusters_of
 from saccade.data.listing import PARTS
+from saccade.errors import InputError
 from saccade.seeds import derive
 
 
@@ -16,6 +18,18 @@ class Fractions:
 
     validation: float
     test: float
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of `count` parts that validate in turn, by its number from 0 on."""
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < self.count or self.count < 2:
+            raise InputError(f"folds: two at least, numbered from 0 on, not number {self.number} of {self.count}")
 
 
 def units_of(clusters: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
@@ -53,6 +67,24 @@ def split(
     if said:
         how += f"{'; ' if how else ''}split off the training images by class and seed {seed}: {', '.join(said)}"
     return result, how or "nothing is held back"
+
+
+def folded(labels: np.ndarray, parts: np.ndarray, units: np.ndarray, fold: Fold, seed: int) -> np.ndarray:
+    """(N,) the parts, where validation is this fold of all that trains or validates; test stays as it is.
+
+    Stratified by class, whole units at a time, a function of the seed; every image is in exactly one fold. InputError
+    where a class has fewer units than there are folds.
+    """
+    pool = np.flatnonzero(np.isin(parts, ("train", "validation")))
+    fewest = min((len(np.unique(units[pool][labels[pool] == label])) for label in np.unique(labels[pool])), default=0)
+    if fewest < fold.count:
+        raise InputError(f"{fold.count} folds: the rarest class has only {fewest} images (or groups) to divide among them")
+    splitter = StratifiedGroupKFold(fold.count, shuffle=True, random_state=derive(seed, "folds") % 2**32)
+    result = parts.copy()
+    result[pool] = "train"
+    _, chosen = list(splitter.split(pool, labels[pool], units[pool]))[fold.number]
+    result[pool[chosen]] = "validation"
+    return result
 
 
 def once(parts: np.ndarray, digests: np.ndarray) -> np.ndarray:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from saccade import statistics
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
-from saccade.experiment.study import Study, open_study, seeded
+from saccade.experiment.study import Member, Study, open_study, seeded
 
 Record = dict[str, Any]
 Fields = dict[str, dict[str, Any]]
@@ -58,10 +60,11 @@ REGULARIZERS = {
 
 @dataclass(frozen=True)
 class Ablation:
-    """Which regularizers, all by default, and how many seeds."""
+    """Which regularizers, all by default, how many seeds, and how many folds: 1 is the recipe's own validation part."""
 
     only: tuple[str, ...] = ()
     seeds: int = 3
+    folds: int = 1
 
     def __post_init__(self) -> None:
         for name in self.only:
@@ -70,32 +73,43 @@ class Ablation:
                 raise InputError(f'ablate: there is no regularizer "{name}"{suggestion(name, REGULARIZERS)} ({known})')
         if self.seeds < 1:
             raise InputError(f"ablate: at least one seed, not {self.seeds}")
+        if self.folds < 1:
+            raise InputError(f"ablate: at least one fold, not {self.folds}")
+
+    def members(self, recipe: Recipe, name: str) -> list[Member]:
+        """The runs of one recipe: every seed with every fold."""
+        name = name.replace(" ", "-")
+        if self.folds == 1:
+            return seeded(recipe, name, self.seeds)
+        numbers = range(self.folds)
+        folds = [recipe.changed(split={"folds": self.folds, "fold": number}) for number in numbers]
+        return [each for number in numbers for each in seeded(folds[number], f"{name}-fold-{number}", self.seeds)]
 
 
 def ablate(recipe: Recipe, ablation: Ablation, place: Path | None = None, data: Any = None) -> Work[Record]:
     """Each regularizer of the recipe switched off in turn, each absent one on: a row for each, with the difference.
 
-    Same seeds, same images; the last epoch of every run is measured on the validation images, which so choose nothing. The
-    test part is not read: what is kept of this table is a choice.
+    Same seeds, same folds, same images; the last epoch of every run is measured on the validation images, which so choose
+    nothing. The test part is not read: what is kept of this table is a choice.
     """
-    words = {"only": list(ablation.only), "seeds": ablation.seeds}
+    words = {"only": list(ablation.only), "seeds": ablation.seeds, "folds": ablation.folds}
     study = open_study(place, "ablate", recipe, words, data)
     yield Note(f"writing to {study.place}")
     recipe = recipe.changed(split={"read_test": False}, checkpoint={"select": "last"})
-    base = seeded(recipe, "as-it-is", ablation.seeds)
+    base = ablation.members(recipe, "as-it-is")
     first = yield from study.runs(base)
     if failed := [record["failed"] for record in first.values() if "failed" in record]:
         raise InputError(f"ablate: the recipe itself cannot be trained: {failed[0]}")
     if "validation" not in next(iter(first.values()))["scores"]:
         raise InputError("ablate: it is measured on validation images, and there are none; set --split.validation")
     complete = make_recipe(read_recipe(study.place / base[0].name / folder.RECIPE)).changed(data=recipe.data)
+    complete = complete.changed(split=recipe.split.model_dump())
     variations = changes(complete, ablation.only or tuple(REGULARIZERS))
-    yield Note(f"{len(variations) * ablation.seeds} more runs of {recipe.epochs} epochs")
+    yield Note(f"{len(variations) * len(base)} more runs of {recipe.epochs} epochs")
     rows = []
     for name, (change, changed) in variations.items():
-        members = seeded(changed, f"{change}-{name}".replace(" ", "-"), ablation.seeds)
-        records = yield from study.runs(members)
-        rows.append({"regularizer": name, "change": change, **compared(study, list(first), records)})
+        records = yield from study.runs(ablation.members(changed, f"{change} {name}"))
+        rows.append({"regularizer": name, "change": change, **compared(study, list(first), records, ablation)})
         yield Note(said(rows[-1]))
     return {
         "study": str(study.place),
@@ -103,7 +117,8 @@ def ablate(recipe: Recipe, ablation: Ablation, place: Path | None = None, data: 
         "network": next(iter(first.values()))["network"],
         "epochs": recipe.epochs,
         "seeds": ablation.seeds,
-        "base": {"accuracy": statistics.share_over_runs(study.outcomes(first, "validation")).to_dict()},
+        "folds": ablation.folds,
+        "base": {"accuracy": accuracy(study, list(first), ablation).to_dict()},
         "rows": rows,
     }
 
@@ -122,15 +137,29 @@ def changes(recipe: Recipe, names: Sequence[str]) -> dict[str, tuple[str, Recipe
     return found
 
 
-def compared(study: Study, base: Sequence[str], records: dict[str, Record]) -> Record:
-    """The difference that the change makes, changed minus unchanged, seed by seed and image by image."""
+def compared(study: Study, base: Sequence[str], records: dict[str, Record], ablation: Ablation) -> Record:
+    """The difference that the change makes, changed minus unchanged: seed by seed, and image by image or fold by fold."""
     if failed := [record["failed"] for record in records.values() if "failed" in record]:
         return {"failed": failed[0]}
-    before, after = (study.outcomes(names, "validation") for names in (base, records))
-    return {
-        "accuracy": statistics.share_over_runs(after).to_dict(),
-        "difference": statistics.mean_over_runs(after - before).to_dict(),
-    }
+    names = list(records)
+    if ablation.folds > 1:
+        found = statistics.mean_over_folds(by_fold(study, names, ablation) - by_fold(study, base, ablation))
+    else:
+        before, after = (study.outcomes(each, "validation") for each in (base, names))
+        found = statistics.mean_over_runs(after - before)
+    return {"accuracy": accuracy(study, names, ablation).to_dict(), "difference": found.to_dict()}
+
+
+def accuracy(study: Study, names: Sequence[str], ablation: Ablation) -> statistics.Estimate:
+    if ablation.folds > 1:
+        return statistics.mean_over_folds(by_fold(study, names, ablation))
+    return statistics.share_over_runs(study.outcomes(names, "validation"))
+
+
+def by_fold(study: Study, names: Sequence[str], ablation: Ablation) -> np.ndarray:
+    """(folds,) the accuracy on each fold, the mean over seeds; the names are in the order of `Ablation.members`."""
+    rows = [study.outcomes(names[i : i + ablation.seeds], "validation") for i in range(0, len(names), ablation.seeds)]
+    return np.array([row.mean() for row in rows])
 
 
 def said(row: Record) -> str:

@@ -44,6 +44,10 @@ class SplitSection(Section):
     """Share of all images for the one reading at the end; 0 for none."""
     seed: int | None = Field(None, ge=0, lt=2**63)
     """Of the split alone; unset: the seed of the recipe."""
+    folds: int | None = Field(None, ge=2)
+    """Number of parts of the training and validation images that validate in turn; unset: `validation` alone."""
+    fold: int = Field(0, ge=0)
+    """Which of the folds validates in this run."""
     read_test: bool = True
     """Whether the test part is read at the end; not where the run is one of many to choose from."""
     group: str | None = None

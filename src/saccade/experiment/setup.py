@@ -11,7 +11,7 @@ from saccade.data.class_map import pinned
 from saccade.data.listing import PARTS, Listing
 from saccade.data.preprocess import Preprocess, statistics_of
 from saccade.data.sources import open_source
-from saccade.data.split import Fractions, once, split, units_of
+from saccade.data.split import Fold, Fractions, folded, once, split, units_of
 from saccade.data.store import Store, build
 from saccade.errors import InputError
 from saccade.events import Note, Work
@@ -60,6 +60,10 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
     fractions = Fractions(validation=recipe.split.validation, test=recipe.split.test)
     parts, split_by = split(store.labels, store.parts, units_of(store.clusters, store.groups), fractions, split_seed)
+    if recipe.split.folds is not None:
+        fold = Fold(recipe.split.fold, recipe.split.folds)
+        parts = folded(store.labels, parts, units_of(store.clusters, store.groups), fold, split_seed)
+        split_by += f"; validation is fold {fold.number} of {fold.count} by seed {split_seed}"
     shared = parts
     parts = once(shared, store.digests)
     train = np.flatnonzero(parts == "train")

@@ -114,9 +114,10 @@ def ablation_page(record: Record) -> str:
     clear = [row for row in rows if row["difference"]["low"] > 0 or row["difference"]["high"] < 0]
     head = tag("p", f"regularizers of {text(record['network'])} on {text(record['data'])}", class_="kicker")
     title = tag("h1", f"{len(clear)} of {len(rows)} changes make a difference that can be told from chance")
+    images = "images" if record["folds"] == 1 else f"{record['folds']} folds"
     lead = (
         f"As it is: validation accuracy {percent(base['value'])} ({percent(base['low'])} to {percent(base['high'])}). "
-        f"Each row is one change, with {record['seeds']} seeds on the same images; with {len(rows)} rows, one in twenty "
+        f"Each row is one change, with {record['seeds']} seeds on the same {images}; with {len(rows)} rows, one in twenty "
         "intervals leaves out zero by chance alone."
     )
     top = 1.5 * max((abs(row["difference"]["value"]) for row in rows), default=0.0) or 1.0  # the widest intervals are cut

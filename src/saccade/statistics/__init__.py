@@ -12,7 +12,7 @@ from saccade.statistics.classification import (
     top_k,
 )
 from saccade.statistics.interval import Estimate, percentile_interval, wilson
-from saccade.statistics.repeated import mean_over_runs, share_over_runs
+from saccade.statistics.repeated import mean_over_folds, mean_over_runs, share_over_runs
 from saccade.statistics.scores import classification_scores
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "confusion_matrix",
     "expected_calibration_error",
     "log_loss",
+    "mean_over_folds",
     "mean_over_runs",
     "per_class",
     "percentile_interval",

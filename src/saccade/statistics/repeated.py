@@ -8,6 +8,20 @@ from scipy import stats
 from saccade.statistics.interval import Estimate
 
 
+def mean_over_folds(differences: np.ndarray, level: float = 0.95) -> Estimate:
+    """The mean of outcomes (K,), one for each of K folds, by the corrected resampled t (Nadeau and Bengio 2003).
+
+    The folds share most of their training images, so their variance is too small by itself; it is taken times
+    1 / K + 1 / (K - 1) instead of 1 / K: the second term is test images over training images. n is the number of folds.
+    ValueError for fewer than two folds.
+    """
+    if differences.ndim != 1 or len(differences) < 2:
+        raise ValueError(f"one number a fold, and two folds at least, not {differences.shape}")
+    k, value = len(differences), float(differences.mean())
+    half = float(stats.t.ppf((1 + level) / 2, k - 1)) * sqrt((1 / k + 1 / (k - 1)) * differences.var(ddof=1))
+    return Estimate(value, value - half, value + half, k)
+
+
 def share_over_runs(right: np.ndarray, level: float = 0.95) -> Estimate:
     """As `mean_over_runs`, of outcomes that are 0 or 1: the interval ends at 0 and at 1."""
     found = mean_over_runs(right, level)
