@@ -1,7 +1,7 @@
 """Augmentation of stored 8-bit images into a float batch: Saccade against torchvision v2 and kornia.
 
 torchvision: v2 transforms of each uint8 tensor (its fastest form), then ToDtype, then torch.stack; in this process, with
-torch's threads. kornia: the batch at once after division by 255, and, where it draws one operation for the whole batch
+torch's threads. "torchvision, PIL": the same transforms of each PIL image, as ImageFolder gives them. kornia: the batch at once after division by 255, and, where it draws one operation for the whole batch
 (RandAugment, TrivialAugment), also image by image, which is the same job as that of the others.
 
 Command: uv run --with kornia python benchmarks/augment_speed.py. Takes about three minutes on two cores.
@@ -17,6 +17,7 @@ import torch
 from kornia import augmentation as kornia
 from kornia.augmentation import auto
 from measure import keep
+from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
@@ -28,7 +29,7 @@ ROUNDS = 9
 SIZES = {64: (72, 64), 224: (256, 32)}  # side of the result: side as stored, images of a batch
 AFFINE = {"degrees": (-15, 15), "translate": (0.1, 0.1), "scale": (0.8, 1.2), "shear": (-10, 10, -10, 10)}
 JITTER = (0.3, 0.3, 0.3)
-GOALS = {"torchvision": 3.0, "kornia": 1.5, "kornia, image by image": 1.5}
+GOALS = {"torchvision": 3.0, "torchvision, PIL": 3.0, "kornia": 1.5, "kornia, image by image": 1.5}
 
 Work = Callable[[], object]
 
@@ -43,6 +44,12 @@ def stored(side: int, count: int) -> Tensor:
 def each(transform: Callable[[Tensor], Tensor], images: Tensor) -> Work:
     whole = v2.Compose([transform, v2.ToDtype(torch.float32, scale=True)])
     apart = [image.contiguous() for image in images.permute(0, 3, 1, 2)]
+    return lambda: torch.stack([whole(image) for image in apart])
+
+
+def each_picture(transform: Callable[[object], object], images: Tensor) -> Work:
+    whole = v2.Compose([transform, v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
+    apart = [Image.fromarray(image.numpy()) for image in images]
     return lambda: torch.stack([whole(image) for image in apart])
 
 
@@ -71,24 +78,27 @@ def contestants(size: int) -> dict[str, dict[str, Work]]:
 
     def policy(step: object, transform: object, kornias: object) -> dict[str, Work]:
         peers = {"kornia": at_once(kornias, images), "kornia, image by image": one_by_one(kornias, images)}
-        return {"saccade": ours(step), "torchvision": each(transform, images), **peers}
+        return {"saccade": ours(step), **torchvisions(transform), **peers}
+
+    def torchvisions(transform: object) -> dict[str, Work]:
+        return {"torchvision": each(transform, images), "torchvision, PIL": each_picture(transform, images)}
 
     return {
         "crop, flip and jitter": {
             "saccade": lambda: crop.of_pixels(images, generator),
-            "torchvision": each(theirs, images),
+            **torchvisions(theirs),
             "kornia": at_once(batched, images),
         },
         "RandAugment": policy(RandAugment(), v2.RandAugment(), auto.RandAugment(2, 9)),
         "TrivialAugment": policy(TrivialAugmentWide(), v2.TrivialAugmentWide(), auto.TrivialAugment()),
         "affine, nearest": {
             "saccade": ours(RandomAffine(**AFFINE)),
-            "torchvision": each(v2.RandomAffine(**AFFINE), images),
+            **torchvisions(v2.RandomAffine(**AFFINE)),
             "kornia": at_once(kornia.RandomAffine(*bounds, resample="nearest", p=1.0), images),
         },
         "affine, bilinear": {
             "saccade": ours(RandomAffine(**AFFINE, sampling=bilinear)),
-            "torchvision": each(v2.RandomAffine(**AFFINE, interpolation=InterpolationMode.BILINEAR), images),
+            **torchvisions(v2.RandomAffine(**AFFINE, interpolation=InterpolationMode.BILINEAR)),
             "kornia": at_once(kornia.RandomAffine(*bounds, resample="bilinear", p=1.0), images),
         },
     }
