@@ -1,8 +1,9 @@
 """Augmentation of stored 8-bit images into a float batch: Saccade against torchvision v2 and kornia.
 
 torchvision: v2 transforms of each uint8 tensor (its fastest form), then ToDtype, then torch.stack; in this process, with
-torch's threads. "torchvision, PIL": the same transforms of each PIL image, as ImageFolder gives them. kornia: the batch at once after division by 255, and, where it draws one operation for the whole batch
-(RandAugment, TrivialAugment), also image by image, which is the same job as that of the others.
+torch's threads. "torchvision, PIL": the same transforms of each PIL image, as ImageFolder gives them. kornia: the batch at
+once after division by 255, and, where it draws one operation for the whole batch (RandAugment, TrivialAugment), also image
+by image, which is the same job as that of the others.
 
 Command: uv run --with kornia python benchmarks/augment_speed.py. Takes about three minutes on two cores.
 """
