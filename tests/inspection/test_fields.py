@@ -183,6 +183,48 @@ def test_other_orders_of_dimensions_agree_with_gradients(network: type[nn.Module
             assert reached(model, 24, place, axis) == field.at(place), (axis, place)
 
 
+class Moved(nn.Module):
+    """A narrow and a wide look; `way` moves the places of the wide one before they are added."""
+
+    def __init__(self, way: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.near, self.far, self.way = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 7, padding=3), way
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.way(self.far(x)) + self.near(x)
+
+
+def into_a_view(x: Tensor) -> Tensor:
+    found = torch.zeros_like(x)
+    torch.clamp(x, -99, 99, out=found[:, :, :])
+    return found
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda x: x.flip(1, 3),
+        lambda x: x.flip((2, 3)),
+        lambda x: torch.flip(x, dims=[0, 2, 3]),
+        lambda x: x[0].permute(1, 2, 0)[torch.arange(47, -1, -1)].permute(2, 0, 1)[None],
+        lambda x: x.index_select(2, torch.arange(47, -1, -1)),
+        lambda x: x.roll((5, 5), (2, 3)),
+        into_a_view,
+    ],
+)
+def test_no_field_is_smaller_than_what_gradients_reach(way: Callable[[Tensor], Tensor]) -> None:
+    network = transparent(Moved(way))
+    for axis in (0, 1):
+        field = receptive_fields(trace(network, (1, 1, 48, 48)), axis)[-1]
+        for place in (16, 24):
+            if way is into_a_view:  # autograd knows no out=
+                assert field.at(place) == (place - 3, place + 3)
+                continue
+            first, last = reached(network, 48, place, axis)
+            assert field.at(place)[0] <= first
+            assert field.at(place)[1] >= last
+
+
 def test_a_shuffle_of_channels_hides_nothing() -> None:
     network = torchvision.models.shufflenet_v2_x0_5(weights=None)
     ops = trace(network, (1, 3, 224, 224))

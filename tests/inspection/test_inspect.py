@@ -120,6 +120,9 @@ class Broken(nn.Module):
         (["inspect", ":resnet50"], "module:callable such as torchvision.models:resnet50"),
         (["inspect", "./nets:Net"], "module:callable such as torchvision.models:resnet50"),
         (["inspect", "vgg16", "--input", "3x16x16", "--draw", "x.svg"], "the smallest side that passes is 32"),
+        (["inspect", "resnet18", "--part", "stages.0"], "--part says what to draw"),
+        (["inspect", "resnet18", "resnet34", "--draw", "x.svg"], "one network at a time"),
+        (["inspect", "resnet18", "--html", "x.svg"], "a page ends in .html"),
         (["inspect", "nin:last=tanh"], 'last is linear or, as published, relu, not "tanh"'),
         (["inspect", "resnet18", "--classes", "0"], "classes: at least one"),
         (["inspect", "resnet18", "--batch", "0"], "batch: at least one image"),
@@ -142,6 +145,25 @@ def test_bad_words(words: list[str], answer: str, capsys: pytest.CaptureFixture[
     err = capsys.readouterr().err
     assert answer in err
     assert len(err.strip().splitlines()) == 1
+
+
+class ByName(nn.Module):
+    """Weights given by name, in another order, and products that are no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.dense = nn.Conv2d(3, 8, 3), nn.Linear(8, 4)
+        self.pair, self.row = nn.Bilinear(4, 4, 2), nn.Parameter(torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.conv2d(bias=self.conv.bias, weight=self.conv.weight, input=x)
+        x = nn.functional.linear(x.mean((2, 3)), bias=self.dense.bias, weight=self.dense.weight)
+        return torch.mv(self.pair(x, x), self.row)
+
+
+def test_weights_by_name_and_other_products_are_counted() -> None:
+    rows = saccade.inspect(ByName(), "3x32x32", batch=2)["layers"]
+    assert [row["macs"] for row in rows if row["macs"]] == [30 * 30 * 8 * 27, 32, 2 * 16, 2]
 
 
 class Foreign(nn.Module):
@@ -280,6 +302,7 @@ def test_frozen_parts_get_no_gradients() -> None:
 def test_the_headline_is_the_last_map() -> None:
     assert saccade.inspect("efficientnet_b0", batch=2)["receptive_field"] == []
     assert saccade.inspect("resnet50", batch=2)["receptive_field"] == [427, 427]
+    assert saccade.inspect("torchvision.models:vit_b_16", batch=2)["receptive_field"] == []
     assert saccade.inspect("vgg16", batch=2)["receptive_field"] == [212, 212]
     assert saccade.inspect("lenet5_1998", batch=2)["receptive_field"] == [32, 32]
 

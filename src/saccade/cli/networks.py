@@ -41,20 +41,33 @@ def inspect(parser: Parser, words: list[str]) -> int:
 
     files, part = [options.pop("draw"), options.pop("html")], options.pop("part")
     maps, images = options.pop("maps"), options.pop("effective")
+    check_together(names, files, part, [maps, images], options)
     made = [commands.show_maps(names[0], maps)] if maps else []
     made += [commands.effective(names[0], images, part=part)] if images else []
     if made:
         found = {**made[-1], "files": [each["file"] for each in made]}
         return answer(found, as_json, lambda r: ", ".join(f"{name}: {value}" for name, value in r.items()))
     for file in filter(None, files):
-        if len(names) > 1:
-            raise InputError("--draw and --html: one network at a time")
         drawn = commands.draw(names[0], file, depth or 2, part, **options)
         print(f"wrote {drawn['file']}", file=sys.stderr)
     records = [commands.inspect(name, **options) for name in names]
     if len(records) > 1:
         return answer({"networks": records}, as_json, lambda result: side_by_side(result["networks"]))
     return answer(records[0], as_json, lambda record: inspection(record, depth, every))
+
+
+def check_together(
+    names: list[str], files: list[str | None], part: str, pictures: list[Any], options: dict[str, Any]
+) -> None:
+    """InputError for options of which one would be ignored."""
+    if len(names) > 1 and any((*files, *pictures, part)):
+        raise InputError("--draw, --html, --part, --maps and --effective: one network at a time")
+    if part and not any((*files, pictures[1])):
+        raise InputError("--part says what to draw: it comes with --draw, --html or --effective")
+    if any(pictures) and any((*files, options["fit"], options["time"])):
+        raise InputError("--maps and --effective are pictures of a run; ask for --fit, --time, --draw and --html apart")
+    if files[1] and not files[1].endswith(".html"):
+        raise InputError(f"--html: a page ends in .html, not {files[1]}")
 
 
 def networks(parser: Parser, words: list[str]) -> int:

@@ -144,7 +144,8 @@ def image_of(word: str | Sequence[int] | None) -> tuple[int, int, int] | None:
 
 def bytes_of(word: str | int) -> int:
     """Of "8GiB", "500MB" or a number."""
-    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    units |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
     met = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", str(word).strip().upper())
     if met is None or met[2] not in units:
         raise InputError(f'fit: an amount of memory such as 8GiB or 500MB, not "{word}"')

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -63,10 +62,13 @@ def read(file: Path) -> State:
     """The tensors of a .safetensors or a torch file; nothing in it is run."""
     try:
         if file.suffix == ".safetensors":
-            return load_file(file)
+            return unwrapped(load_file(file), str(file))
         found = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except InputError:
+        raise
+    except Exception as error:  # damaged files fail in a dozen ways
+        whole = isinstance(error, pickle.UnpicklingError) and "WeightsUnpickler" in str(error)
+        reason = "it holds code as well; save network.state_dict() alone" if whole else type(error).__name__
         raise InputError(f"{file}: no weights can be read from it ({reason})") from error
     return unwrapped(found, str(file))
 
@@ -77,7 +79,8 @@ def unwrapped(found: Any, name: str) -> State:
         found = found.get(key, found) if isinstance(found, dict) else found
     if not isinstance(found, dict) or not found or not all(isinstance(t, Tensor) for t in found.values()):
         raise InputError(f"{name}: this is no state of a network (names and tensors)")
-    return found
+    wrapped = all(each.startswith("module.") for each in found)  # by DataParallel, or by an average of weights
+    return {each.removeprefix("module."): tensor for each, tensor in found.items()} if wrapped else found
 
 
 def from_torchvision(name: str) -> State:

@@ -13,9 +13,11 @@ from saccade.events import Note, Work
 from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.assemble import new_network
 from saccade.experiment.fit import Fit, Position
+from saccade.experiment.pretrained import load_pretrained
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
 from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.smallest import check
+from saccade.optim import decay_groups, freeze
 from saccade.tasks import classify
 from saccade.training import checkpoint
 from saccade.training.footprint import footprint
@@ -97,9 +99,13 @@ def new_folder(prepared: Prepared, out: Path | None) -> Path:
 
 
 def check_network(prepared: Prepared) -> None:
-    """The network must take images of this size; tried without any computing, before a run folder is made."""
+    """Images of this size, weights and parts that are named must fit the network: seen before a run folder is made."""
     size, channels = prepared.preprocess.size, prepared.preprocess.channels
-    network = new_network(prepared)
+    network, recipe = new_network(prepared), prepared.recipe
+    if recipe.weights is not None:
+        load_pretrained(network, recipe.weights, recipe.network or "")
+    freeze(network, recipe.optimizer.parts_frozen())
+    decay_groups(network, 0.0, recipe.optimizer.parts_rates())
     try:
         check(network, (channels, size, size))
     except InputError as error:

@@ -26,6 +26,11 @@ def product(given: tuple[Shape, ...], shape: Shape) -> int:
     return prod(shape) * given[0][-1]
 
 
+def bilinear(given: tuple[Shape, ...], shape: Shape) -> int:
+    """Each output costs one matrix (in1, in2)."""
+    return prod(shape) * prod(given[2][1:])
+
+
 def added_product(given: tuple[Shape, ...], shape: Shape) -> int:
     return prod(shape) * given[1][-1]
 
@@ -35,7 +40,9 @@ FORMULAS: dict[str, Formula] = {
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), transposed),
     "linear": dense,
     **dict.fromkeys(("matmul", "__matmul__", "mm", "bmm"), product),
-    **dict.fromkeys(("addmm", "baddbmm"), added_product),
+    **dict.fromkeys(("mv", "dot", "inner", "vdot"), product),
+    **dict.fromkeys(("addmm", "baddbmm", "addmv"), added_product),
+    "bilinear": bilinear,
 }
 # Calls without a product of matrices in them; in any other call torch's own counter looks for some
 CHEAP = set(

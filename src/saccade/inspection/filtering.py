@@ -24,10 +24,11 @@ def filter_image(image: Path, kernel: str, out: Path, how: How) -> dict[str, Any
         pixels = decode(image.read_bytes()).pixels
     except (OSError, Unusable) as error:
         raise InputError(f"{image}: {getattr(error, 'strerror', None) or error}") from error
+    kernels = kernels_of(kernel)
     try:
-        found = filtered(torch.tensor(pixels, dtype=torch.float64).permute(2, 0, 1), kernels_of(kernel), how)
+        found = filtered(torch.tensor(pixels, dtype=torch.float64).permute(2, 0, 1), kernels, how)
     except ValueError as error:
-        raise InputError(f"{image}: {error}") from error
+        raise InputError(f"filter: {error} (the image is {image})") from error
     values = found.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
     if image.resolve() == out.resolve():
         raise InputError(f"{out}: this is the image itself; name another file with -o")
@@ -58,6 +59,9 @@ def kernels_of(word: str) -> list[Tensor]:
             for line in file.read_text().splitlines()
             if line.strip()
         ]
-        return [torch.tensor(rows, dtype=torch.float64).reshape(len(rows), -1)]
+        found = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), -1) if rows else torch.zeros(0)
+        if not found.numel() or not found.isfinite().all():
+            raise ValueError("it has none" if not found.numel() else "one is not finite")
+        return [found]
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{file}: a kernel is rows of as many numbers each ({error})") from error

@@ -69,9 +69,16 @@ def predicted_time(network: nn.Module, image: tuple[int, int, int], step: Step) 
 
 def last_field(rows: list[Row]) -> list[int]:
     """What a place of the last map sees, before it is pooled or flattened; [] where that is the whole image."""
-    maps = [row for row in rows if len(row["output"]) == 3 and (None not in row["offset"] or row["output"].count(1) < 2)]
-    last = maps[-1] if maps else None
-    return last["receptive_field"] if last and None not in last["offset"] else []
+    maps = [
+        i
+        for i, row in enumerate(rows)
+        if len(row["output"]) == 3 and (None not in row["offset"] or row["output"].count(1) < 2)
+    ]
+    if not maps or None in rows[maps[-1]]["offset"]:
+        return []
+    # A transformer goes on with places (tokens) that see everything, without the shape of a map
+    tokens = any(row["macs"] and len(row["output"]) == 2 and row["output"][0] > 1 for row in rows[maps[-1] + 1 :])
+    return [] if tokens else rows[maps[-1]]["receptive_field"]
 
 
 def fitting(network: nn.Module, image: tuple[int, int, int], budget: int, step: Step) -> int:

@@ -39,6 +39,17 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> l
     ]
 
 
+def window(row: Record) -> str:
+    """Kernel, stride, and padding, dilation and groups where they are not the usual: "3 /2 p1 g32"."""
+    if "kernel" not in row:
+        return ""
+    padding = row["padding"] if isinstance(row["padding"], str) else "p" + pair(row["padding"])
+    parts = [pair(row["kernel"]), "/" + pair(row["stride"]), "" if padding == "p0" else padding]
+    parts.append("" if set(row["dilation"]) == {1} else "d" + pair(row["dilation"]))
+    parts.append("" if row.get("groups", 1) == 1 else f"g{row['groups']}")
+    return " ".join(filter(None, parts))
+
+
 def layers(record: Record, depth: int | None, every: bool) -> list[str]:
     """One line a layer, or a module of this depth."""
     rows = folded(record["layers"], depth) if depth else record["layers"]
@@ -48,17 +59,18 @@ def layers(record: Record, depth: int | None, every: bool) -> list[str]:
             row["path"],
             row["kind"],
             "x".join(map(str, row["output"])),
-            " ".join(filter(None, (pair(row.get("kernel")), "/" + pair(row["stride"]) if "stride" in row else ""))),
+            window(row),
             f"{row['parameters'] - row['biases']:,}",
             f"{row['biases']:,}",
             f"{row['macs']:,}" if row["counted"] else "not counted",
             gigabytes(row["bytes"]),
             pair(row["receptive_field"]) if row["offset"] and None not in row["offset"] else "all",
             pair(row["step"]) if row["offset"] and None not in row["offset"] else "",
+            pair(row["offset"]) if row["offset"] and None not in row["offset"] else "",
         ]
         for row in rows
     ]
-    head = ("layer", "kind", "output", "window", "weights", "biases", "MACs", "output bytes", "sees", "step")
+    head = ("layer", "kind", "output", "window", "weights", "biases", "MACs", "output bytes", "sees", "step", "from")
     return aligned(head, cells, words=4)
 
 

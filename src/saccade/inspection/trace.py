@@ -19,8 +19,13 @@ UNUSED = "not used in evaluation"
 
 # The arguments of the calls whose values are read, in torch's order
 ARGUMENTS = {
-    "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
-    "conv_transpose2d": ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), ("input", "weight", "bias", "stride", "padding", "dilation", "groups")),
+    **dict.fromkeys(
+        ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+        ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"),
+    ),
+    "linear": ("input", "weight", "bias"),
+    "bilinear": ("input1", "input2", "weight", "bias"),
     "max_pool2d": ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"),
     "avg_pool2d": ("input", "kernel_size", "stride", "padding", "ceil_mode"),
     "pad": ("input", "pad", "mode", "value"),
@@ -32,13 +37,14 @@ ARGUMENTS = {
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), ("tensors", "dim")),
     **dict.fromkeys(("chunk", "split", "tensor_split"), ("input", "sections", "dim")),
     **dict.fromkeys(("select", "narrow", "unbind", "squeeze", "unsqueeze"), ("input", "dim")),
-    **dict.fromkeys(("softmax", "log_softmax", "glu", "cumsum", "flip", "argmax", "logsumexp"), ("input", "dim")),
+    **dict.fromkeys(("softmax", "log_softmax", "glu", "cumsum", "argmax", "logsumexp"), ("input", "dim")),
     **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "std", "var", "prod"), ("input", "dim", "keepdim")),
     "norm": ("input", "p", "dim", "keepdim"),
     "normalize": ("input", "p", "dim"),
     "roll": ("input", "shifts", "dim"),
 }
 WRITTEN = "written in place"
+BY_TENSOR = "places named by a tensor"
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         kind = function.__name__ if function.__name__ != "__get__" else function.__self__.__name__  # x.T is called "T"
-        tensors = [t for t in flat([args, list(kwargs.values())]) if isinstance(t, Tensor)]
+        tensors = [t for t in flat([args, in_order(kind, kwargs)]) if isinstance(t, Tensor)]
         sources = tuple(self.origin.get(id(t)) for t in tensors)
         given = tuple(tuple(t.shape) for t in tensors)
         result, macs = counted(function, kind, args, kwargs)
@@ -172,7 +178,7 @@ class Recorder(TorchFunctionMode):
             self.add(
                 Op(self.path[-1], kind, sources, given, shape, arguments, known, *self.values(new), macs, bytes_), outputs
             )
-            if writes(kind):
+            if writes(kind) or "out" in kwargs:
                 self.write_through(outputs[0])
         return result
 
@@ -215,10 +221,18 @@ def writes(kind: str) -> bool:
 
 def arguments_of(kind: str, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """By name, tensors aside."""
-    if kind == "permute":
+    if kind in ("permute", "flip"):  # which take one sequence, or its numbers one by one
         return {"dims": tuple(flat([args[1:], *kwargs.values()]))}
     named = dict(zip(ARGUMENTS.get(kind, ()), args, strict=False)) | dict(kwargs)
+    if isinstance(named.get("index"), Tensor):
+        named["index"] = (BY_TENSOR,)
     return {name: value for name, value in named.items() if not isinstance(value, Tensor)}
+
+
+def in_order(kind: str, kwargs: Mapping[str, Any]) -> list[Any]:
+    """What is given by name, in torch's order."""
+    names = ARGUMENTS.get(kind, ())
+    return [value for _, value in sorted(kwargs.items(), key=lambda each: names.index(each[0]) if each[0] in names else 99)]
 
 
 def is_bias(name: str) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from saccade.inspection.summary import main_rows
-from saccade.inspection.text import gigabytes, pair, totals
+from saccade.inspection.text import gigabytes, pair, totals, window
 from saccade.report.html import bar, count, document, section, table, tag, text
 
 Record = dict[str, Any]
@@ -28,9 +28,7 @@ def layer_rows(record: Record) -> str:
             [
                 tag("code", text(row["path"])),
                 text(row["kind"]),
-                text(
-                    " ".join(filter(None, (pair(row.get("kernel")), f"/{pair(row['stride'])}" if "stride" in row else "")))
-                ),
+                text(window(row)),
                 " × ".join(map(str, row["output"])),
                 f"{count(row['parameters'])}{bar(row['parameters'] / most['parameters'])}",
                 f"{count(row['macs'])}{bar(row['macs'] / most['macs'])}",
