@@ -55,6 +55,22 @@ def test_a_file_of_timms_weights_gives_its_logits(tmp_path: Path) -> None:
     assert same(ours, theirs)
 
 
+def test_names_that_a_wrapper_has_put_ahead_are_understood(tmp_path: Path) -> None:
+    theirs = randomized(torchvision.models.resnet18(num_classes=7))
+    save_file({f"module.{name}": t for name, t in theirs.state_dict().items()}, tmp_path / "w.safetensors")
+    ours = find("resnet18").build(7, 3)
+    load_pretrained(ours, str(tmp_path / "w.safetensors"), "resnet18")
+    assert same(ours, theirs)
+
+
+def test_files_that_hold_no_weights_are_named(tmp_path: Path) -> None:
+    (tmp_path / "junk.pth").write_text("hello\n")
+    torch.save(torchvision.models.resnet18(), tmp_path / "whole.pth")
+    for name, answer in (("junk.pth", "no weights can be read"), ("whole.pth", "save network.state_dict\\(\\) alone")):
+        with pytest.raises(InputError, match=answer):
+            load_pretrained(find("resnet18").build(7, 3), str(tmp_path / name), "resnet18")
+
+
 def test_auxiliary_classifiers_are_left_where_the_network_has_none(tmp_path: Path) -> None:
     theirs = randomized(torchvision.models.googlenet(num_classes=7, aux_logits=True, init_weights=False))
     save_file(theirs.state_dict(), tmp_path / "g.safetensors")

@@ -30,7 +30,8 @@ def receptive_fields(ops: Sequence[Op], axis: int) -> list[Field]:
 
     Calls that neither move nor mix places see what their inputs see, normalizations among them, as is usual; whatever
     else this does not know sees everything. What is computed from weights alone sees nothing and adds nothing; its own
-    field is ALL. InputError where maps of different strides meet.
+    field is ALL. Padding counts as pixels outside: under circular or reflected padding the places at the border see more.
+    Values that leave torch (`.numpy()`) and come back are not followed. InputError where maps of different strides meet.
     """
     views: list[View | None] = []
     for op in ops:
