@@ -131,7 +131,7 @@ def test_arrays_train_and_resume_says_when_nothing_is_left(tmp_path: Path) -> No
     y = np.repeat([0, 1], 60)
     x = generator.integers(0, 60, (120, 16, 16), np.uint8)
     x[y == 1, :8] += 120
-    record = saccade.train((x, y), out=tmp_path / "run", epochs=4, batch=16)
+    record = saccade.train((x, y), out=tmp_path / "run", epochs=10, batch=16)
     assert record["scores"]["test"]["accuracy"]["value"] > 0.9
     assert saccade.resume(tmp_path / "run")["scores"] == record["scores"]
 
