@@ -12,6 +12,7 @@ import torch
 
 from saccade import commands
 from saccade.cli import main
+from saccade.cli.parsing import nested
 from saccade.events import finish
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
@@ -50,6 +51,11 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 )
 def test_bad_words(words: list[str], answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer in refused(words, capsys)
+
+
+def test_several_numbers_are_read_as_people_write_them() -> None:
+    for word, value in (("2,4", [2, 4]), ("[2, 4]", [2, 4]), ("2", [2]), ("0.5,1e-3", [0.5, 1e-3]), ("x", "x")):
+        assert nested({"schedule.at": word}) == {"schedule": {"at": value}}
 
 
 def test_a_recipe_with_an_unknown_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Callable[..., Any]:
     """The commands, imported when they are first asked for, so that `import saccade` costs nothing."""
     if name not in __all__:

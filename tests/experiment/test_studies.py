@@ -55,7 +55,7 @@ def closed(page: str) -> bool:
 
 
 def test_a_race_searches_by_validation_and_reads_test_with_other_seeds(digits: Any, tmp_path: Path) -> None:
-    words = {"rules": ["sgd", "adamw"], "rates": 1, "seeds": 2, "out": tmp_path / "race", **SMALL}
+    words = {"rules": "sgd, adamw", "rates": 1, "seeds": 2, "out": tmp_path / "race", **SMALL}
     record = finish(commands.race(digits, **words))
     rows = {row["rule"]: row for row in record["rules"]}
     assert set(rows) == {"sgd", "adamw"}

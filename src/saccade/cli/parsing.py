@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 from saccade.errors import InputError, suggestion
 
 Options = argparse.Namespace
+WORDS = ("network", "device", "group")  # fields of words, whatever YAML would make of them
+LISTS = ("at", "mean", "std")  # fields of several numbers
 SHORT = {"optimizer.freeze": ["--freeze"], "optimizer.rates": ["--rates"], "optimizer.lr": ["--lr"]}
 SUMMARIES = {
     "train": "train a classifier on images and measure it",
@@ -15,7 +17,7 @@ SUMMARIES = {
     "evaluate": "the scores of a run, or of its network on other labelled images",
     "predict": "name the class of images",
     "export": "write the trained network as ONNX, verified",
-    "tune-rate": "the learning rate at which the loss falls fastest, by raising it step by step",
+    "tune-rate": "a learning rate, by raising it step by step until the loss does not fall any more",
     "race": "update rules against each other, each at its best rate, with several seeds",
     "ablate": "switch each regularizer off or on in turn, and say what it does",
     "doctor": "open every image of a data set and tell what is wrong",
@@ -69,8 +71,16 @@ def nested(given: dict[str, str]) -> dict[str, Any]:
         place = words
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = value if last in ("network", "device", "group") else scalar(value)
+        place[last] = (
+            value if last in ("network", "device", "group") else numbers(value) if last in LISTS else scalar(value)
+        )
     return words
+
+
+def numbers(word: str) -> Any:
+    """[2, 4] of "2,4" and of "[2, 4]", [2] of "2"."""
+    value = [scalar(each) for each in word.strip("[]() ").split(",")]
+    return value if all(isinstance(each, int | float) for each in value) else word
 
 
 def scalar(word: str) -> Any:

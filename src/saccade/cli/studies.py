@@ -37,8 +37,7 @@ def race(parser: Parser, words: list[str]) -> int:
     from saccade import commands
     from saccade.experiment.race import ranked, said
 
-    rules = split(options.rules)
-    work = commands.race(options.data, rules, options.tries, options.seeds, options.out, **given)
+    work = commands.race(options.data, options.rules, options.tries, options.seeds, options.out, **given)
     return studied(work, options.json, lambda r: "\n".join(said(row) for row in ranked(r["rules"])))
 
 
@@ -53,18 +52,13 @@ def ablate(parser: Parser, words: list[str]) -> int:
     from saccade import commands
     from saccade.experiment.ablate import said
 
-    only, place = split(options.only), options.out
-    work = commands.ablate(options.data, only, options.seeds, options.folds, place, **given)
+    work = commands.ablate(options.data, options.only, options.seeds, options.folds, options.out, **given)
     return studied(work, options.json, lambda r: "\n".join(said(row) for row in r["rows"]))
 
 
 def add_common(parser: Parser) -> None:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each, with their own seeds (default 3)")
     parser.add_argument("--out", metavar="DIR", help="the study's folder; that of a stopped study goes on with it")
-
-
-def split(words: str) -> list[str]:
-    return [word.strip() for word in words.split(",") if word.strip()]
 
 
 def studied(work: Any, as_json: bool, text: Callable[[Any], str]) -> int:

@@ -37,7 +37,7 @@ def tune_rate(
 
 def race(
     data: Any = None,
-    rules: Sequence[str] = ("sgd", "momentum", "nesterov", "adam"),
+    rules: str | Sequence[str] = ("sgd", "momentum", "nesterov", "adam"),
     rates: int = 3,
     seeds: int = 3,
     out: str | Path | None = None,
@@ -49,7 +49,7 @@ def race(
     from saccade.experiment.trajectories import watched
     from saccade.report.studies import race_page
 
-    settings = Race(tuple(rules), rates, seeds)
+    settings = Race(words(rules), rates, seeds)
     record = yield from work(recipe_of(data, **fields), settings, Path(out) if out is not None else None, in_memory(data))
     return (
         yield from kept(
@@ -60,7 +60,7 @@ def race(
 
 def ablate(
     data: Any = None,
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     seeds: int = 3,
     folds: int = 1,
     out: str | Path | None = None,
@@ -71,7 +71,7 @@ def ablate(
     from saccade.experiment.ablate import ablate as work
     from saccade.report.studies import ablation_page
 
-    settings = Ablation(tuple(only), seeds, folds)
+    settings = Ablation(words(only), seeds, folds)
     record = yield from work(recipe_of(data, **fields), settings, Path(out) if out is not None else None, in_memory(data))
     return (yield from kept(record, ablation_page(record)))
 
@@ -86,6 +86,12 @@ def kept(record: Record, page: str) -> Work[Record]:
         write_text(folder / "report.html", page)
         yield Note(f"report: {folder / 'report.html'}")
     return record
+
+
+def words(given: str | Sequence[str]) -> tuple[str, ...]:
+    """("a", "b") of "a,b", as on the command line, and of a list."""
+    names = given.split(",") if isinstance(given, str) else given
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def in_memory(data: Any) -> Any:

@@ -17,6 +17,7 @@ from saccade.optim import find_rule
 
 Record = dict[str, Any]
 FACTOR = 4.0  # from one rate of the search to the next
+UNSTABLE = 0.1  # of accuracy, between the search and the runs
 WIDEN = 3  # how often the search goes on where its last rate was the best
 
 
@@ -115,7 +116,16 @@ def said(row: Record) -> str:
         return f"{row['rule']}: no run came to its end"
     score = row["accuracy"]
     found = f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
-    return f"{row['rule']}: {row['part']} accuracy {found} at a rate of {row['lr']:g}"
+    return f"{row['rule']}: {row['part']} accuracy {found} at a rate of {row['lr']:g}{lucky(row)}"
+
+
+def lucky(row: Record) -> str:
+    """A remark where the search, with its one seed, promised much more than the runs with other seeds kept."""
+    promised = dict(map(tuple, row["tried"]))[row["lr"]]
+    kept = float(np.mean([curve[-1] for curve in row["curves"]]))
+    if promised - kept < UNSTABLE:
+        return ""
+    return f"; this rate is unstable: validation accuracy {promised:.3f} in the search, {kept:.3f} with other seeds"
 
 
 def ranked(rows: Sequence[Record]) -> list[Record]:

@@ -163,7 +163,7 @@ class ScheduleSection(Section):
     warmup: float = Field(1.0, ge=0)
     """Epochs of the line up (at most a fifth of all epochs; none with one-cycle)."""
     at: tuple[float, ...] | None = None
-    """Of "step": the epochs where the rate falls; unset: after half and three quarters."""
+    """Of "step": the epochs where the rate falls, such as 15,25; unset: after half and three quarters."""
     factor: float = Field(0.1, gt=0, lt=1)
     """Of "step" and "plateau": what the rate is multiplied by."""
     end: float = Field(0, ge=0, le=1)
@@ -332,7 +332,7 @@ def recipe_file(word: str | Path) -> Path:
         return Path(word)
     if str(word) not in names:
         near = suggestion(str(word), names)
-        raise InputError(f'there is no recipe "{word}"{near}, neither a file nor one of {", ".join(names)}')
+        raise InputError(f'there is no recipe "{word}"{near} (a file, or one of {", ".join(names)})')
     return names[str(word)]
 
 

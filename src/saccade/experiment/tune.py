@@ -25,8 +25,8 @@ LEAST = 10  # steps before which nothing is stopped
 def tune_rate(recipe: Recipe, low: float, high: float, steps: int, data: Any = None) -> Work[Record]:
     """Rates from `low` to `high`, evenly in the logarithm, one a step, and the loss of each; a rate is suggested.
 
-    The suggestion lies where the smoothed loss falls fastest; `highest` is the rate at the lowest loss, beyond which
-    training gets worse. Nothing is kept of the network. InputError for bad bounds.
+    The suggestion is a tenth of the rate at which the smoothed loss was lowest, as is usual: there training is about to get
+    worse, which is `highest`. Nothing is kept of the network. InputError for bad bounds.
     """
     if not 0 < low < high or steps < 2 * LEAST:
         raise InputError(
@@ -72,11 +72,10 @@ def suggested(rates: np.ndarray, losses: list[float]) -> Record:
         raise InputError(f"tune-rate: the loss was not finite after {len(losses)} steps; begin lower, with --from")
     smooth, rates = smoothed(losses), rates[: len(losses)]
     lowest = int(smooth.argmin())
-    slopes = np.gradient(smooth, np.log(rates))[: max(2, lowest)]
     return {
         "rates": rates.tolist(),
         "losses": losses,
         "smoothed": smooth.tolist(),
-        "suggestion": float(f"{rates[int(slopes.argmin())]:.2g}"),
+        "suggestion": float(f"{max(rates[0], rates[lowest] / 10):.2g}"),
         "highest": float(f"{rates[lowest]:.2g}"),
     }

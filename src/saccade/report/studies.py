@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.experiment.race import lucky
 from saccade.report.charts import BOTTOM, HEIGHT, TOP, Frame, svg
 from saccade.report.contour import crossings
 from saccade.report.html import document, percent, section, table, tag, text
@@ -50,6 +51,7 @@ def race_page(record: Record, paths: dict[str, Any]) -> str:
         + ", ".join(f"{rate:g} gave {score:.3f}" if score >= 0 else f"{rate:g} failed" for rate, score in row["tried"])
         for row in record["rules"]
     ]
+    tried = [words + (lucky(row) if "curves" in row else "") for words, row in zip(tried, record["rules"], strict=True)]
     failed = [f"{row['rule']}: no run came to its end" for row in record["rules"] if "accuracy" not in row]
     body = [
         tag("header", head + title + tag("p", lead, class_="lead")),
