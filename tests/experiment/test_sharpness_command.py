@@ -98,6 +98,7 @@ def test_the_numbers_are_those_of_the_selected_weights(run: Path, found: dict[st
         assert values["keskar_subspace_0.001"][i] > 2 * values["keskar_subspace_0.0005"][i] > 0
 
 
+@pytest.mark.slow
 def test_64_bits_find_the_same(run: Path, found: dict[str, Any]) -> None:
     double = saccade.sharpness(run, images=30, subsamples=2, precision="float64")
     for name in ("loss", "eigenvalue_1", "keskar_full_0.001"):
@@ -120,6 +121,7 @@ def test_the_surface_has_the_loss_at_its_centre(
     assert "Over a random plane" in (run / "sharpness.html").read_text()
 
 
+@pytest.mark.slow
 def test_images_that_are_gone_are_asked_for_and_recognized_among_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

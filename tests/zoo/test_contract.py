@@ -27,6 +27,11 @@ every = pytest.mark.parametrize("row", [pytest.param(r, id=r.name) for r in ROWS
 costly = pytest.mark.parametrize(
     "row", [pytest.param(r, id=r.name, marks=[] if r.quick else [pytest.mark.slow]) for r in ROWS]
 )
+LARGE = 20_000_000  # parameters, above which a test of values takes seconds
+costliest = pytest.mark.parametrize(
+    "row",
+    [pytest.param(r, id=r.name, marks=[] if r.quick and r.parameters < LARGE else [pytest.mark.slow]) for r in ROWS],
+)
 peers = pytest.mark.parametrize(
     "row", [pytest.param(r, id=r.name, marks=[] if r.quick else [pytest.mark.slow]) for r in ROWS if r.peer]
 )
@@ -123,7 +128,7 @@ def test_the_same_seed_builds_the_same_network_and_its_state_goes_round(row: Row
         assert torch.equal(scores, other(images))
 
 
-@costly
+@costliest
 def test_it_compiles_as_one_graph_and_exports_with_any_batch(row: Row) -> None:
     network, images = small(row)
     network.eval()
@@ -139,7 +144,7 @@ def test_it_compiles_as_one_graph_and_exports_with_any_batch(row: Row) -> None:
     assert exported(torch.cat([images, images])[:3]).shape == (3, CLASSES)
 
 
-@costly
+@costliest
 def test_vmap_over_three_members_is_the_loop(row: Row) -> None:
     members = [small(row, seed)[0].eval().double() for seed in range(3)]
     images = small(row)[1].double()
