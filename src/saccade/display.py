@@ -3,7 +3,7 @@
 import sys
 from typing import TextIO, TypeVar
 
-from saccade.events import Epoch, Note, Progress, Work
+from saccade.events import Epoch, Event, Note, Progress, Work, finish
 
 Result = TypeVar("Result")
 
@@ -13,16 +13,15 @@ def show(work: Work[Result], stream: TextIO | None = None) -> Result:
     stream = stream or sys.stderr
     if stream.isatty():
         return _with_bar(work, stream)
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            return end.value
+
+    def hear(event: Event) -> None:
         if (line := text(event)) is not None:
             print(line, file=stream, flush=True)
 
+    return finish(work, hear)
 
-def text(event: Note | Progress | Epoch) -> str | None:
+
+def text(event: Event) -> str | None:
     """The line of an event; None for progress, which only a bar shows."""
     match event:
         case Note(line):
@@ -43,12 +42,11 @@ def _with_bar(work: Work[Result], stream: TextIO) -> Result:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(file=stream), transient=True) as bar:
         task = bar.add_task("starting", total=None)
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as end:
-                return end.value
+
+        def hear(event: Event) -> None:
             if isinstance(event, Progress):
                 bar.update(task, description=event.what, completed=event.done, total=event.total)
             elif (line := text(event)) is not None:
                 bar.console.print(line, markup=False, highlight=False)
+
+        return finish(work, hear)

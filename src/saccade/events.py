@@ -1,6 +1,6 @@
 """What long work says while it runs: it is a generator of these, and whoever runs it decides how to show them."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -35,10 +35,11 @@ Event = Note | Progress | Epoch
 Work = Generator[Event, None, Result]
 
 
-def finish(work: Work[Result]) -> Result:
-    """Run the work to its end in silence."""
+def finish(work: Work[Result], hear: Callable[[Event], object] = lambda event: None) -> Result:
+    """Run the work to its end; `hear` is told every event."""
     while True:
         try:
-            next(work)
+            event = next(work)
         except StopIteration as end:
             return end.value
+        hear(event)

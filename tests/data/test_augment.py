@@ -163,7 +163,7 @@ def test_the_box_when_no_try_fits_is_torchvisions(height: int, width: int) -> No
 
 @pytest.mark.parametrize(("size", "padding"), [(201, 4), (176, 8), (32, 0)])
 def test_pad_and_crop_gives_torchvisions_pixels(photographs: Tensor, size: int, padding: int) -> None:
-    ours = augment.pad_and_crop(photographs, size, padding, generator(3))
+    ours = augment.RandomCrop(size, padding)(photographs, generator(3))
     drawn, spare = generator(3), SIDE + 2 * padding - size + 1
     tops, lefts = (torch.randint(spare, (len(photographs),), generator=drawn).tolist() for _ in range(2))
     for image, top, left, result in zip(photographs, tops, lefts, ours, strict=True):
@@ -174,7 +174,7 @@ def test_pad_and_crop_places_are_uniform() -> None:
     count, padding = 8100, 4
     # Pixel values name the place: where the crop's middle came from tells its offset
     image = torch.arange(1.0, 65.0).view(1, 1, 8, 8).expand(count, 1, 8, 8)
-    middle = augment.pad_and_crop(image, 8, padding, generator())[:, 0]
+    middle = augment.RandomCrop(8, padding)(image, generator())[:, 0]
     first = (middle > 0).float().flatten(1).argmax(dim=1)
     row, column = first // 8, first % 8
     value = middle.flatten(1).gather(1, first[:, None]).squeeze(1).long() - 1
@@ -184,11 +184,13 @@ def test_pad_and_crop_places_are_uniform() -> None:
 
 def test_pad_and_crop_mirrors_and_refuses_too_large_a_size(photographs: Tensor) -> None:
     mirrored = torch.arange(len(photographs)) % 2 == 0
-    plain = augment.pad_and_crop(photographs, 180, 4, generator(5))
-    both = augment.pad_and_crop(photographs, 180, 4, generator(5), mirrored)
+    crop = augment.RandomCrop(180, 4)
+    *places, still = crop.draw(photographs.shape, generator(5))
+    plain = crop.apply(photographs, *places, still)
+    both = crop.apply(photographs, *places, mirrored)
     assert torch.equal(both, torch.where(mirrored[:, None, None, None], plain.flip(3), plain))
     with pytest.raises(ValueError, match="padded by 4"):
-        augment.pad_and_crop(photographs, SIDE + 9, 4, generator())
+        augment.RandomCrop(SIDE + 9, 4)(photographs, generator())
 
 
 @pytest.mark.parametrize("crop", ["none", "pad", "resized"])
@@ -224,7 +226,7 @@ def test_recolour_gives_torchvisions_pixels(photographs: Tensor, channels: int) 
 def test_brightness_factors_are_distributed_as_torchvisions(strength: float) -> None:
     # Dim enough for no factor to reach the clamp at 1
     images = torch.full((DRAWS, 1, 2, 2), 0.25)
-    ours = augment.jitter(images, strength, 0, 0, generator())[:, 0, 0, 0]
+    ours = augment.ColorJitter(strength, 0, 0)(images, generator())[:, 0, 0, 0]
     transform = v2.ColorJitter(brightness=strength)
     theirs = torch.stack([transform(image)[0, 0, 0] for image in images])
     assert same_distribution(ours, theirs)
@@ -234,7 +236,7 @@ def test_brightness_factors_are_distributed_as_torchvisions(strength: float) -> 
 def test_jitter_is_distributed_as_torchvisions() -> None:
     # Bright enough for the clamp to act, so that the order of the three matters
     image = torch.tensor([[[0.9, 0.2], [0.7, 0.1]], [[0.5, 0.8], [0.3, 0.1]], [[0.1, 0.6], [0.9, 0.1]]])
-    ours = augment.jitter(image.expand(DRAWS, 3, 2, 2), 0.6, 0.7, 0.8, generator()).flatten(1)
+    ours = augment.ColorJitter(0.6, 0.7, 0.8)(image.expand(DRAWS, 3, 2, 2), generator()).flatten(1)
     transform = v2.ColorJitter(brightness=0.6, contrast=0.7, saturation=0.8)
     theirs = torch.stack([transform(image) for _ in range(DRAWS)]).flatten(1)
     for place in range(12):
@@ -244,8 +246,8 @@ def test_jitter_is_distributed_as_torchvisions() -> None:
 def test_the_order_of_colour_changes_is_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
     monkeypatch.setattr(augment.colour, "recolour", lambda images, operations, factors: seen.append(operations) or images)
-    augment.jitter(torch.rand(6000, 3, 1, 1), 0.4, 0.4, 0.4, generator())
-    augment.jitter(torch.rand(9, 1, 1, 1), 0.4, 0.4, 0.4, generator())
+    augment.ColorJitter(0.4, 0.4, 0.4)(torch.rand(6000, 3, 1, 1), generator())
+    augment.ColorJitter(0.4, 0.4, 0.4)(torch.rand(9, 1, 1, 1), generator())
     counts = torch.unique(seen[0], dim=0, return_counts=True)[1]
     assert len(counts) == math.factorial(3)
     assert chisquare(counts.numpy()).pvalue > LEAST_P
@@ -256,7 +258,7 @@ def test_the_order_of_colour_changes_is_uniform(monkeypatch: pytest.MonkeyPatch)
 @given(st.sampled_from([1, 3]), st.integers(1, 8), st.integers(0, 2**32))
 def test_no_jitter_changes_nothing(channels: int, side: int, seed: int) -> None:
     images = torch.rand(3, channels, side, side, generator=generator(seed))
-    assert augment.jitter(images, 0, 0, 0, generator(seed)) is images
+    assert augment.ColorJitter(0, 0, 0)(images, generator(seed)) is images
     operations = torch.rand(3, 3, generator=generator(seed)).argsort(dim=1)
     torch.testing.assert_close(augment.recolour(images, operations, torch.ones(3, 3)), images)
 

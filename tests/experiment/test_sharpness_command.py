@@ -135,7 +135,7 @@ def test_images_that_are_gone_are_asked_for_and_recognized_among_others(
     capsys.readouterr()
     assert main(["sharpness", str(folder)]) == 2
     error = capsys.readouterr().err.strip()
-    assert error.endswith("sharpness is measured on training images: name them with --data")
+    assert error.endswith("the images of the run are needed: name them, or other labelled ones, with --data")
     assert len(error.splitlines()) == 1
     mixed = np.random.default_rng(0).permutation(900)
     others = (digits.images * 15).astype(np.uint8)[:900][mixed], np.full(900, 3)  # labels are those of the run

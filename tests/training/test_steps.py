@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from saccade import InputError
-from saccade.optim import decay_groups, warmup_cosine
+from saccade.optim import SCHEDULES, decay_groups, warmed
 from saccade.tasks import classify
 from saccade.training import checkpoint
 from saccade.training.plan import Plan, Wishes, choose, fastest
@@ -128,7 +128,7 @@ def test_norms_and_biases_do_not_decay() -> None:
 
 
 def test_the_rate_rises_in_a_line_and_falls_to_nothing() -> None:
-    shares = [warmup_cosine(i, 100, 10) for i in range(100)]
+    shares = [warmed(SCHEDULES["cosine"], 10)(i, 100) for i in range(100)]
     assert shares[:10] == pytest.approx([(i + 1) / 11 for i in range(10)])
     assert shares[10] == 1
     assert shares[10:] == sorted(shares[10:], reverse=True)

@@ -1,5 +1,6 @@
 """The commands that train many times to find out something: tune-rate, race, ablate."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def tune_rate(
     from saccade.experiment.tune import tune_rate as work
     from saccade.report.studies import rate_page
 
-    file = Path(out) if out is not None else None
+    file = folder_of(out)
     if file is not None:
         check_output(file, ".html")
     recipe = recipe_of(data, **fields)
@@ -50,12 +51,8 @@ def race(
     from saccade.report.studies import race_page
 
     settings = Race(words(rules), rates, seeds)
-    record = yield from work(recipe_of(data, **fields), settings, Path(out) if out is not None else None, in_memory(data))
-    return (
-        yield from kept(
-            record, race_page(record, watched(settings.rules)) if any("accuracy" in row for row in record["rules"]) else ""
-        )
-    )
+    record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
+    return (yield from kept(record, race_page(record, watched(settings.rules))))
 
 
 def ablate(
@@ -72,19 +69,16 @@ def ablate(
     from saccade.report.studies import ablation_page
 
     settings = Ablation(words(only), seeds, folds)
-    record = yield from work(recipe_of(data, **fields), settings, Path(out) if out is not None else None, in_memory(data))
+    record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
     return (yield from kept(record, ablation_page(record)))
 
 
 def kept(record: Record, page: str) -> Work[Record]:
     """Written into the study's folder, as JSON and as a page."""
-    import json
-
     folder = Path(record["study"])
     write_text(folder / "record.json", json.dumps(record, indent=1) + "\n")
-    if page:
-        write_text(folder / "report.html", page)
-        yield Note(f"report: {folder / 'report.html'}")
+    write_text(folder / "report.html", page)
+    yield Note(f"report: {folder / 'report.html'}")
     return record
 
 
@@ -92,6 +86,10 @@ def words(given: str | Sequence[str]) -> tuple[str, ...]:
     """("a", "b") of "a,b", as on the command line, and of a list."""
     names = given.split(",") if isinstance(given, str) else given
     return tuple(name.strip() for name in names if name.strip())
+
+
+def folder_of(out: str | Path | None) -> Path | None:
+    return Path(out) if out is not None else None
 
 
 def in_memory(data: Any) -> Any:

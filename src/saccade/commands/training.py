@@ -14,9 +14,6 @@ from saccade.experiment.recipe import Recipe, make_recipe, read_recipe, recipe_f
 from saccade.writing import check_output
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from saccade.data.preprocess import Preprocess
     from saccade.experiment.predict import Predictions
 
 Record = dict[str, Any]
@@ -140,6 +137,7 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, dat
     """
     from saccade.experiment import model
     from saccade.experiment.export import export_onnx
+    from saccade.experiment.training_images import images_of
 
     if to != "onnx":
         raise InputError(f'there is no export to "{to}"{suggestion(to, ["onnx"])} (known: onnx)')
@@ -147,28 +145,10 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, dat
     check_output(file, ".onnx")
     record = folder.read_record(Path(run))
     loaded = model.load(Path(run))
-    pixels = yield from _stored_pixels(Path(run), record, loaded.preprocess, data)
+    pixels = (yield from images_of(Path(run), record, loaded.preprocess, data)).pixels
     yield Note("exporting")
     difference = export_onnx(loaded, file, pixels[-VERIFIED:])
     return {"file": str(file), "largest_difference": difference, "images": min(VERIFIED, len(pixels))}
-
-
-def _stored_pixels(run: Path, record: Record, preprocess: "Preprocess", data: Any) -> "Work[np.ndarray]":
-    """The images of the run: from the cache, or decoded again where they are no longer there."""
-    from saccade.data.sources import open_source
-    from saccade.data.store import build, open_stored
-
-    store = open_stored(record["images"]["fingerprint"]) if data is None else None
-    if store is None:
-        recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
-        try:
-            listing = open_source(recipe.data if data is None else data)
-        except InputError as error:
-            raise InputError(
-                f"{error}; the export is verified on real images: name some labelled ones with --data"
-            ) from error
-        store = yield from build(listing, preprocess.stored, preprocess.channels)
-    return store.pixels
 
 
 def doctor(data: Any, size: int | None = None, group: str | None = None) -> Work[Record]:

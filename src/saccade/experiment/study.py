@@ -42,7 +42,8 @@ class Study:
         """The record of every member by its name; {"failed": why} for one that could not be trained to its end."""
         found: dict[str, Record] = {}
         for i, member in enumerate(members, start=1):
-            yield Note(f"[{i}/{len(members)}] {member.name}")
+            if len(members) > 1:
+                yield Note(f"[{i}/{len(members)}] {member.name}")
             try:
                 found[member.name] = yield from quietly(self.run(member), member.name)
             except InputError as error:

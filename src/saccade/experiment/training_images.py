@@ -1,4 +1,4 @@
-"""The images that a run was trained on, found again."""
+"""The images of a run, found again, and those of them that it was trained on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,7 @@ class TrainingImages:
 def training_images(run: Path, record: Record, preprocess: Preprocess, data: Any) -> Work[TrainingImages]:
     """The images that trained the run, recognized by their pixels; never one that selected its weights or scored it."""
     digests, labels = trained_on(run)
-    store = open_stored(record["images"]["fingerprint"]) if data is None else None
-    if store is None:
-        store = yield from decoded_again(run, preprocess, data)
+    store = yield from images_of(run, record, preprocess, data)
     known, first = np.unique(store.digests, return_index=True)
     there = np.isin(digests, known)
     if not there.any():
@@ -42,13 +40,18 @@ def training_images(run: Path, record: Record, preprocess: Preprocess, data: Any
     return TrainingImages(store, first[np.searchsorted(known, digests[there])], labels[there])
 
 
-def decoded_again(run: Path, preprocess: Preprocess, data: Any) -> Work[Store]:
-    """The images that the recipe names, or those of `data`."""
+def images_of(run: Path, record: Record, preprocess: Preprocess, data: Any) -> Work[Store]:
+    """All images of the run: from the cache, or decoded again from where the recipe says, or from `data`."""
+    store = open_stored(record["images"]["fingerprint"]) if data is None else None
+    if store is not None:
+        return store
     recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
     try:
         listing = open_source(recipe.data if data is None else data)
     except InputError as error:
-        raise InputError(f"{error}; sharpness is measured on training images: name them with --data") from error
+        raise InputError(
+            f"{error}; the images of the run are needed: name them, or other labelled ones, with --data"
+        ) from error
     return (yield from build(listing, preprocess.stored, preprocess.channels))
 
 

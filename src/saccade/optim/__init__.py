@@ -5,16 +5,16 @@ from saccade.optim.groups import decay_groups, freeze
 from saccade.optim.noise import annealed_std
 from saccade.optim.optimizer import Optimizer
 from saccade.optim.rules import RULES, find_rule
+from saccade.optim.sam import sam_step
 from saccade.optim.schedules import (
     SCHEDULES,
     one_cycle_momentum,
     plateau,
     scaled_rate,
     warmed,
-    warmup_cosine,
 )
 
 __all__ = [
     "RULES", "SCHEDULES", "Average", "Optimizer", "annealed_std", "decay_groups", "exponential", "find_rule", "freeze",
-    "one_cycle_momentum", "plateau", "scaled_rate", "uniform", "warmed", "warmup_cosine",
+    "one_cycle_momentum", "plateau", "sam_step", "scaled_rate", "uniform", "warmed",
 ]  # fmt: skip

@@ -85,11 +85,6 @@ def warmed(schedule: Schedule, warmup: int) -> Schedule:
     return share
 
 
-def warmup_cosine(step: int, total: int, warmup: int) -> float:
-    """A line up to 1 over `warmup` steps, then half a cosine down to 0."""
-    return warmed(cosine, warmup)(step, total)
-
-
 def plateau(
     losses: Sequence[float], *, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4, cooldown: int = 0
 ) -> float:

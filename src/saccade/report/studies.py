@@ -23,6 +23,9 @@ def colour(i: int) -> str:
 def race_page(record: Record, paths: dict[str, Any]) -> str:
     """Scores, curves with bands over seeds, the rates that were tried, and the way of each rule over classic surfaces."""
     rows = [row for row in record["rules"] if "accuracy" in row]
+    if not rows:
+        sorry = tag("h1", "No rule came to its end")
+        return document("Update rules", tag("header", sorry) + tag("p", "Lower rates, or --optimizer.clip 1."), "studies")
     rows.sort(key=lambda row: -row["accuracy"]["value"])
     best = rows[0]
     head = tag("p", f"a race of update rules on {text(record['data'])}", class_="kicker")

@@ -17,7 +17,6 @@ from saccade.data.augment.colour import (
     adjust_saturation,
     grayscale,
     grey,
-    jitter,
     recolour,
 )
 from saccade.data.augment.crop import (
@@ -26,8 +25,6 @@ from saccade.data.augment.crop import (
     RandomCrop,
     RandomResizedCrop,
     crop_at,
-    flip,
-    pad_and_crop,
     random_resized_crop_boxes,
 )
 from saccade.data.augment.erasing import Cutout, RandomErasing, erase, random_erasing_boxes
@@ -79,16 +76,13 @@ __all__ = [
     "cutmix_boxes",
     "equalize",
     "erase",
-    "flip",
     "gaussian_blur",
     "grayscale",
     "grey",
     "in_turn",
     "invert",
-    "jitter",
     "mean_probabilities",
     "mixup",
-    "pad_and_crop",
     "posterize",
     "random_erasing_boxes",
     "random_resized_crop_boxes",

@@ -143,8 +143,3 @@ class ColorJitter(Step):
 
     def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
         return recolour(images, *drawn) if drawn else images
-
-
-def jitter(images: Tensor, brightness: float, contrast: float, saturation: float, generator: Generator) -> Tensor:
-    """ColorJitter(brightness, contrast, saturation) of the images."""
-    return ColorJitter(brightness, contrast, saturation)(images, generator)

@@ -58,11 +58,6 @@ def crop_at(images: Tensor, tops: Tensor, lefts: Tensor, size: int, mirrored: Te
     return pixels.permute(0, 3, 1, 2)
 
 
-def flip(images: Tensor, generator: Generator) -> Tensor:
-    """(B, C, H, W), each image mirrored left to right with probability 1/2: v2.RandomHorizontalFlip."""
-    return _mirrored(images, coin(len(images), generator))
-
-
 def _mirrored(images: Tensor, mirrored: Tensor) -> Tensor:
     return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
 
@@ -140,10 +135,3 @@ class RandomResizedCrop(Step):
 
     def after(self, shape: torch.Size) -> torch.Size:
         return _cut(shape, self.size)
-
-
-def pad_and_crop(images: Tensor, size: int, padding: int, generator: Generator, mirrored: Tensor | None = None) -> Tensor:
-    """RandomCrop(size, padding) of the images, mirrored left to right where mirrored[b]."""
-    crop = RandomCrop(size, padding)
-    tops, lefts, still = crop.draw(images.shape, generator)
-    return crop.apply(images, tops, lefts, still if mirrored is None else mirrored)
