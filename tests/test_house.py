@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "saccade"
 FLOORS = {
-    **dict.fromkeys(("cli", "__main__", "__init__", "commands", "display", "report"), 6),
+    **dict.fromkeys(("cli", "__main__", "__init__", "commands", "display", "estimator", "report"), 6),
     "experiment": 5,
     "training": 4,
     **dict.fromkeys(("tasks", "inspection"), 3),

@@ -13,8 +13,10 @@ from saccade.errors import InputError
 
 __version__ = "0.1.0"
 __all__ = [
+    "ImageClassifier",
     "InputError",
     "ablate",
+    "compare",
     "doctor",
     "draw",
     "effective",
@@ -38,9 +40,13 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    """The commands, imported when they are first asked for, so that `import saccade` costs nothing."""
+    """The commands and the estimator, imported when first asked for, so that `import saccade` costs nothing."""
     if name not in __all__:
         raise AttributeError(f"saccade has no {name!r}")
+    if name == "ImageClassifier":
+        from saccade.estimator import ImageClassifier
+
+        return ImageClassifier
     from functools import wraps
     from inspect import isgeneratorfunction
 

@@ -223,6 +223,7 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "tune-rate": studies.tune_rate,
     "race": studies.race,
     "ablate": studies.ablate,
+    "compare": studies.compare,
     "inspect": networks_.inspect,
     "filter": networks_.filter_,
     "arithmetic": networks_.arithmetic,

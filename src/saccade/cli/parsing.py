@@ -10,7 +10,12 @@ from saccade.errors import InputError, suggestion
 Options = argparse.Namespace
 WORDS = ("network", "device", "group")  # fields of words, whatever YAML would make of them
 LISTS = ("at", "mean", "std")  # fields of several numbers
-SHORT = {"optimizer.freeze": ["--freeze"], "optimizer.rates": ["--rates"], "optimizer.lr": ["--lr"]}
+SHORT = {
+    "optimizer.freeze": ["--freeze"],
+    "optimizer.rates": ["--rates"],
+    "optimizer.lr": ["--lr"],
+    "split.group": ["--group"],
+}
 SUMMARIES = {
     "train": "train a classifier on images and measure it",
     "resume": "go on with an interrupted run, exactly",
@@ -20,6 +25,7 @@ SUMMARIES = {
     "tune-rate": "a learning rate, by raising it step by step until the loss does not fall any more",
     "race": "update rules against each other, each at its best rate, with several seeds",
     "ablate": "switch each regularizer off or on in turn, and say what it does",
+    "compare": "which of two or more recipes is better on your images: paired, with an interval and a verdict",
     "doctor": "open every image of a data set and tell what is wrong",
     "inspect": "every layer of a network: size, parameters, multiply-accumulates, receptive field, memory",
     "sharpness": "how sharp the minimum is that a run has found: curvature, sharpness, pictures of the loss",
@@ -72,7 +78,11 @@ def nested(given: dict[str, str]) -> dict[str, Any]:
         for section in sections:
             place = place.setdefault(section, {})
         place[last] = (
-            value if last in ("network", "device", "group") else numbers(value) if last in LISTS else scalar(value)
+            value
+            if last in ("network", "device", "group", "recipe")
+            else numbers(value)
+            if last in LISTS
+            else scalar(value)
         )
     return words
 

@@ -1,10 +1,14 @@
-"""The commands that train many times: tune-rate, race, ablate."""
+"""The commands that train many times: tune-rate, race, ablate, compare."""
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from saccade.cli.parsing import Parser, answer, show
+from saccade.cli.parsing import SHORT, Parser, answer, nested, show
+from saccade.errors import InputError, suggestion
+
+OUT = "the study's folder; that of a stopped study goes on with it"
 
 
 def tune_rate(parser: Parser, words: list[str]) -> int:
@@ -56,9 +60,66 @@ def ablate(parser: Parser, words: list[str]) -> int:
     return studied(work, options.json, lambda r: "\n".join(said(row) for row in r["rows"]))
 
 
+def compare(parser: Parser, words: list[str]) -> int:
+    parser.usage = "saccade compare DATA --b.network plain20 [--a.FIELD X] [--b RECIPE] [--c.FIELD X] [--folds 5] [options]"
+    parser.description = (
+        "Which of two or more recipes is better on your images. a, b and so on to h start as the recipe of the options "
+        "below; --b.network X (and any other field) changes b alone, --b FILE starts it from another recipe."
+    )
+    words, own = lettered(words)
+    parser.add_argument("--folds", type=int, default=5, metavar="K", help="parts that are scored in turn (default 5)")
+    parser.add_argument("--repeats", type=int, default=1, metavar="R", help="divisions into folds (default 1)")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each fold (default 1)")
+    parser.add_argument(
+        "--margin", type=float, default=0.005, metavar="D", help="a difference that would not matter (default 0.005)"
+    )
+    parser.add_argument("--budget", metavar="TIME", help="such as 20min: as many repeats as that pays for")
+    add_study(parser)
+    options, given = parser.parse_recipe(words)
+
+    from saccade import commands
+    from saccade.experiment.verdict import sized
+
+    def said(record: dict[str, Any]) -> str:
+        return "\n".join([record["headline"], *map(sized, record["pairs"]), record["advice"]])
+
+    names = ("folds", "repeats", "seeds", "margin", "budget", "engine", "out")
+    work = commands.compare(options.data, **{name: getattr(options, name) for name in names}, **given, **own)
+    return studied(work, options.json, said)
+
+
+def lettered(words: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The words without those of single recipes, and these: `--b.optimizer.lr 0.1` is {"b": {"optimizer": {"lr": 0.1}}}."""
+    from saccade.experiment.recipe import field_names
+
+    rest, given, i = [], dict[str, dict[str, str]](), 0
+    names = field_names()
+    while i < len(words):
+        found = re.fullmatch(r"--([a-h])(?:\.([\w.]+))?(?:=(.*))?", words[i])
+        i += 1
+        if found is None:
+            rest.append(words[i - 1])
+            continue
+        letter, field, value = found[1], found[2] or "recipe", found[3]
+        field = next((name for name, short in SHORT.items() if f"--{field}" in short), field)
+        if field != "recipe" and field not in names:
+            raise InputError(f'compare: there is no field "{field}" for --{letter}.{field}{suggestion(field, names)}')
+        if value is None:
+            if i == len(words):
+                raise InputError(f"compare: --{letter}{'.' + field if found[2] else ''} needs a value")
+            value, i = words[i], i + 1
+        given.setdefault(letter, {})[field] = value
+    return rest, {letter: nested(fields) for letter, fields in given.items()}
+
+
 def add_common(parser: Parser) -> None:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each, with their own seeds (default 3)")
-    parser.add_argument("--out", metavar="DIR", help="the study's folder; that of a stopped study goes on with it")
+    parser.add_argument("--out", metavar="DIR", help=OUT)
+
+
+def add_study(parser: Parser) -> None:
+    parser.add_argument("--engine", default="auto", metavar="E", help="serial, processes, or auto (measured; default)")
+    parser.add_argument("--out", metavar="DIR", help=OUT)
 
 
 def studied(work: Any, as_json: bool, text: Callable[[Any], str]) -> int:

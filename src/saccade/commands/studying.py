@@ -1,15 +1,19 @@
-"""The commands that train many times to find out something: tune-rate, race, ablate."""
+"""The commands that train many times to find out something: tune-rate, race, ablate, compare."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saccade.commands.training import recipe_of
+from saccade.commands.training import pictures_of, recipe_of
+from saccade.errors import InputError
 from saccade.events import Note, Work
+from saccade.experiment.recipe import Recipe
 from saccade.writing import check_output, write_text
 
 Record = dict[str, Any]
+LETTERS = "abcdefgh"
 
 
 def tune_rate(
@@ -71,6 +75,58 @@ def ablate(
     settings = Ablation(words(only), seeds, folds)
     record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
     return (yield from kept(record, ablation_page(record)))
+
+
+def compare(  # noqa: PLR0913 - the words of the command line
+    data: Any = None,
+    folds: int = 5,
+    repeats: int = 1,
+    seeds: int = 1,
+    margin: float = 0.005,
+    budget: float | str | None = None,
+    engine: str = "auto",
+    out: str | Path | None = None,
+    **fields: Any,
+) -> Work[Record]:
+    """Which of several recipes is better, on the same folds and seeds: a verdict, a difference with its interval, a page.
+
+    `a`, `b` and so on to `h` (a by default as it is) are recipes: a name, a file, or a dictionary of fields, which may have
+    "recipe" in it, `b={"network": "plain20"}`. All other fields as for train, for all recipes. `margin`: a difference in
+    accuracy that would not matter. `budget`: "20min", or seconds; repeats are then what it pays for.
+    """
+    from saccade.experiment.compare import Comparison
+    from saccade.experiment.compare import compare as work
+    from saccade.experiment.folds import Folds
+    from saccade.report.comparison import compare_page
+
+    own = {name: fields.pop(name) for name in LETTERS if name in fields}
+    how = Comparison(Folds(folds, repeats, seeds), margin, seconds_of(budget), engine)
+    recipes = {name: lettered(data, own.get(name, {}), fields) for name in sorted({"a", *own})}
+    record = yield from work(recipes, how, folder_of(out), in_memory(data))
+    shown = [each["id"] for pair in record["pairs"] for key in ("better", "worse") for each in pair["flips"][key]]
+    return (yield from kept(record, compare_page(record, pictures_of(record["fingerprint"], shown))))
+
+
+def lettered(data: Any, own: str | Path | dict[str, Any], common: dict[str, Any]) -> Recipe:
+    """The recipe of one letter: the fields for all, then its own."""
+    own = {"recipe": own} if isinstance(own, str | Path) else dict(own)
+    both = dict(common)
+    for name, value in own.items():
+        known = both.get(name)
+        both[name] = known | value if isinstance(value, dict) and isinstance(known, dict) else value
+    return recipe_of(data, **both)
+
+
+def seconds_of(budget: float | str | None) -> float | None:
+    """1200.0 of "20min", of "0.33h" nearly, of "1200s" and of 1200."""
+    if budget is None or isinstance(budget, int | float):
+        return budget
+    found = re.fullmatch(r"([\d.]+)\s*(s|sec|m|min|h)?", budget.strip())
+    try:
+        assert found is not None
+        return float(found[1]) * {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}[found[2] or "s"]
+    except (AssertionError, ValueError) as error:
+        raise InputError(f'budget: a time such as 90s, 20min or 2h, not "{budget}"') from error
 
 
 def kept(record: Record, page: str) -> Work[Record]:

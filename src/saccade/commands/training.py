@@ -59,16 +59,16 @@ def _report(run: Path, record: Record) -> Work[Record]:
     from saccade.report import pictured, write_report
 
     ids = pictured(run)
-    file = write_report(run, _pictures(record, ids))
+    file = write_report(run, pictures_of(record["images"]["fingerprint"], ids))
     yield Note(f"report: {file}")
     return record
 
 
-def _pictures(record: Record, ids: Sequence[str]) -> dict[str, Any]:
+def pictures_of(fingerprint: str, ids: Sequence[str]) -> dict[str, Any]:
     """The stored pixels of these images, where the store still stands."""
     from saccade.data.store import open_stored
 
-    store = open_stored(record["images"]["fingerprint"])
+    store = open_stored(fingerprint)
     if store is None:
         return {}
     where = {name: i for i, name in enumerate(store.ids)}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from saccade.data.doctor import clusters_of
 from saccade.data.listing import PARTS
@@ -79,10 +79,14 @@ def folded(labels: np.ndarray, parts: np.ndarray, units: np.ndarray, fold: Fold,
     fewest = min((len(np.unique(units[pool][labels[pool] == label])) for label in np.unique(labels[pool])), default=0)
     if fewest < fold.count:
         raise InputError(f"{fold.count} folds: the rarest class has only {fewest} images (or groups) to divide among them")
-    splitter = StratifiedGroupKFold(fold.count, shuffle=True, random_state=derive(seed, "folds") % 2**32)
-    result = parts.copy()
+    # For thousands of images that each stand alone the grouped splitter takes seconds, the other none
+    alone = len(np.unique(units[pool])) == len(pool)
+    kind = StratifiedKFold if alone else StratifiedGroupKFold
+    splitter = kind(fold.count, shuffle=True, random_state=derive(seed, "folds") % 2**32)
+    groups = None if alone else units[pool]
+    result = parts.astype("<U10")  # room for the longest word
     result[pool] = "train"
-    _, chosen = list(splitter.split(pool, labels[pool], units[pool]))[fold.number]
+    _, chosen = list(splitter.split(pool, labels[pool], groups))[fold.number]
     result[pool[chosen]] = "validation"
     return result
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 from saccade.data.balance import balanced_order
 from saccade.data.batches import Resident, epoch_order, training_batches
 from saccade.experiment import assemble
+from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.setup import Prepared
 from saccade.seeds import derive
 from saccade.training.plan import Plan
@@ -25,6 +26,8 @@ class Feed:
         self.prepared, self.plan, self.resident = prepared, plan, resident
         self.recipe = prepared.recipe
         self.train = prepared.indices("train")
+        if self.recipe.split.bootstrap:
+            self.train = bootstrap_sample(self.train, self.recipe.seed)
         self.augment, self.mixing = assemble.augmentation(prepared), assemble.mixing(self.recipe)
         self.generator = torch.Generator()
 

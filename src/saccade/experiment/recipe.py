@@ -48,6 +48,14 @@ class SplitSection(Section):
     """Number of parts of the training and validation images that validate in turn; unset: `validation` alone."""
     fold: int = Field(0, ge=0)
     """Which of the folds validates in this run."""
+    outer: int | None = Field(None, ge=2)
+    """Number of parts of all images that are the test part in turn; unset: `test` alone."""
+    outer_fold: int = Field(0, ge=0)
+    """Which of the outer parts is the test part of this run."""
+    images: int | None = Field(None, ge=2)
+    """Training images to use, drawn by class; unset: all."""
+    bootstrap: bool = False
+    """Whether the training images are a bootstrap sample: as many, drawn with replacement by the seed of the recipe."""
     read_test: bool = True
     """Whether the test part is read at the end; not where the run is one of many to choose from."""
     group: str | None = None
@@ -318,6 +326,21 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
             raise InputError(f'{origin}: the field "{field}" is missing') from error
         expected = re.sub("^Input should be", "should be", first["msg"]).split(", unable")[0]
         raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}") from error
+
+
+def different_fields(a: Recipe, b: Recipe) -> list[str]:
+    """The dotted names of the fields in which two recipes differ."""
+    one, other = flat(a.model_dump()), flat(b.model_dump())
+    return [name for name in one if one[name] != other[name]]
+
+
+def flat(words: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"optimizer": {"lr": 0.1}} to {"optimizer.lr": 0.1}."""
+    found: dict[str, Any] = {}
+    for name, value in words.items():
+        nested = isinstance(value, dict) and name in Recipe.model_fields
+        found |= flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return found
 
 
 def shipped() -> dict[str, Path]:

@@ -11,10 +11,10 @@ from saccade.data.class_map import pinned
 from saccade.data.listing import PARTS, Listing
 from saccade.data.preprocess import Preprocess, statistics_of
 from saccade.data.sources import open_source
-from saccade.data.split import Fold, Fractions, folded, once, split, units_of
 from saccade.data.store import Store, build
 from saccade.errors import InputError
 from saccade.events import Note, Work
+from saccade.experiment.division import divide
 from saccade.experiment.pretrained import statistics_for
 from saccade.experiment.recipe import Recipe
 from saccade.optim import find_rule
@@ -57,15 +57,7 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     assert size is not None
     store = yield from build(listing, stored_side(recipe), recipe.images.channels)
     recipe = augmented(recipe, colour=store.pixels.shape[3] == 3)
-    split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
-    fractions = Fractions(validation=recipe.split.validation, test=recipe.split.test)
-    parts, split_by = split(store.labels, store.parts, units_of(store.clusters, store.groups), fractions, split_seed)
-    if recipe.split.folds is not None:
-        fold = Fold(recipe.split.fold, recipe.split.folds)
-        parts = folded(store.labels, parts, units_of(store.clusters, store.groups), fold, split_seed)
-        split_by += f"; validation is fold {fold.number} of {fold.count} by seed {split_seed}"
-    shared = parts
-    parts = once(shared, store.digests)
+    shared, parts, split_by = divide(recipe, store)
     train = np.flatnonzero(parts == "train")
     if recipe.batch == "full":
         recipe = recipe.changed(batch=max(1, len(train)))

@@ -8,53 +8,61 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from saccade.errors import InputError
 from saccade.events import Epoch, Note, Progress, Work
 from saccade.experiment import folder
+from saccade.experiment.processes import Member, in_processes, result
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import resume, train
 from saccade.writing import write_text
 
 Record = dict[str, Any]
 WORDS = "study.json"
-
-
-@dataclass(frozen=True)
-class Member:
-    """One run of a study: `name` is that of its folder."""
-
-    name: str
-    recipe: Recipe
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Study:
-    """The folder of a study, and its data where they are in memory."""
+    """The folder of a study, its data where they are in memory, and how many processes train."""
 
     place: Path
     data: Any = None
+    processes: int = 1
 
     def runs(self, members: Sequence[Member]) -> Work[dict[str, Record]]:
         """The record of every member by its name; {"failed": why} for one that could not be trained to its end."""
+        found = {m.name: folder.read_record(self.place / m.name) for m in members if self.is_finished(m)}
+        left = [member for member in members if member.name not in found]
+        if found and left:
+            yield Note(f"{len(found)} of {len(members)} runs are done already")
+        if self.processes > 1 and len(left) > 1:
+            found |= yield from in_processes(left, self.processes, self.place, self.data)
+        else:
+            found |= yield from self.one_by_one(left)
+        return {member.name: found[member.name] for member in members}
+
+    def one_by_one(self, members: Sequence[Member]) -> Work[dict[str, Record]]:
         found: dict[str, Record] = {}
         for i, member in enumerate(members, start=1):
-            if len(members) > 1:
-                yield Note(f"[{i}/{len(members)}] {member.name}")
             try:
                 found[member.name] = yield from quietly(self.run(member), member.name)
             except InputError as error:
-                yield Note(f"{member.name} failed: {error}")
                 found[member.name] = {"failed": str(error)}
+            if len(members) > 1 or "failed" in found[member.name]:
+                yield Note(f"[{i}/{len(members)}] {member.name}: {result(found[member.name])}")
         return found
+
+    def is_finished(self, member: Member) -> bool:
+        return (self.place / member.name / folder.RECORD).is_file()
 
     def run(self, member: Member) -> Work[Record]:
         """Train this member, go on with it, or read what it gave."""
         place = self.place / member.name
-        if (place / folder.RECORD).is_file():
+        if self.is_finished(member):
             return folder.read_record(place)
         if (place / folder.CHECKPOINT).is_file():
             return (yield from resume(place, self.data))
@@ -79,7 +87,7 @@ class Study:
         return [json.loads(line) for line in lines]
 
 
-def quietly(work: Work[Record], name: str) -> Work[Record]:
+def quietly(work: Work[Result], name: str) -> Work[Result]:
     """The work of one run, of which only the progress is shown: many runs say the same."""
     while True:
         try:

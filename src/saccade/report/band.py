@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import log
 from typing import Any
 
-from saccade.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Frame, svg, ticks
+from saccade.report.charts import BOTTOM, HEIGHT, TOP, Frame, svg
 from saccade.report.contour import LEAST, levels
 from saccade.report.html import tag, text
 
@@ -36,18 +36,8 @@ class LogFrame(Frame):
         low, high = self.ys
         return HEIGHT - BOTTOM - log(max(value, low) / low) / log(high / low) * (HEIGHT - BOTTOM - TOP)
 
-    def axes(self, xlabel: str, whole: bool = False) -> str:
-        parts = []
-        for value in levels(*self.ys, wanted=3):
-            y = self.y(value)
-            parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-        for value in ticks(*self.xs):
-            x = self.x(value)
-            parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 30}" text-anchor="middle">{value:g}</text>')
-        middle = (LEFT + WIDTH - RIGHT) / 2
-        parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{text(xlabel)}</text>')
-        return "".join(parts)
+    def levels(self) -> list[float]:
+        return list(levels(*self.ys, wanted=3))
 
 
 def points(frame: Frame, xs: Sequence[float], ys: Sequence[float]) -> str:

@@ -38,12 +38,20 @@ class Frame:
         low, high = self.ys
         return HEIGHT - BOTTOM - (value - low) / ((high - low) or 1) * (HEIGHT - BOTTOM - TOP)
 
-    def axes(self, xlabel: str, whole: bool = False) -> str:
+    def heights(self) -> str:
+        """The lines and numbers of the upright axis."""
         parts = []
-        for value in ticks(*self.ys):
+        for value in self.levels():
             y = self.y(value)
             parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
             parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+        return "".join(parts)
+
+    def levels(self) -> list[float]:
+        return ticks(*self.ys)
+
+    def axes(self, xlabel: str, whole: bool = False) -> str:
+        parts = [self.heights()]
         for value in ticks(*self.xs):
             if not whole or value == int(value):
                 x = self.x(value)

@@ -8,7 +8,7 @@ from scipy.interpolate import RectBivariateSpline
 
 from saccade.report.charts import svg
 from saccade.report.html import tag, text
-from saccade.report.mistakes import data_uri
+from saccade.report.pictures import data_uri
 
 SIDE, LEFT, TOP, BOTTOM, RIGHT = 420, 60, 12, 54, 12
 LINES, PIXELS = 97, 480  # points of a side between which lines are drawn, and pixels of the bands

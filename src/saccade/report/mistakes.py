@@ -1,7 +1,5 @@
 """The most confident mistakes, as pictures."""
 
-import base64
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from zipfile import BadZipFile
@@ -11,9 +9,9 @@ import numpy as np
 from saccade import statistics
 from saccade.errors import InputError
 from saccade.report.html import percent, section, tag, text
+from saccade.report.pictures import gallery, picture
 
 SHOWN = 24
-SMALL = 64
 
 
 def outcomes(run: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -38,16 +36,7 @@ def pictured(run: Path, count: int = SHOWN) -> list[str]:
     return [str(name) for name in ids[statistics.confident_mistakes(labels, likely, count)]]
 
 
-def data_uri(pixels: np.ndarray) -> str:
-    """A PNG inside the page."""
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def gallery(run: Path, classes: list[str], pictures: Mapping[str, np.ndarray]) -> str:
+def mistakes(run: Path, classes: list[str], pictures: Mapping[str, np.ndarray]) -> str:
     found = outcomes(run)
     if found is None:
         return ""
@@ -56,13 +45,7 @@ def gallery(run: Path, classes: list[str], pictures: Mapping[str, np.ndarray]) -
     for i in statistics.confident_mistakes(labels, likely, SHOWN):
         said, truth = classes[int(likely[i].argmax())], classes[int(labels[i])]
         words = f"said {tag('b', text(said))} ({percent(float(likely[i].max()))}), is {tag('b', text(truth))}"
-        name = str(ids[i])
-        image = tag("span", "no picture", class_="missing")
-        if name in pictures:
-            kind = "pixelated" if max(pictures[name].shape[:2]) < SMALL else "smooth"
-            alt = text(f"{name}: said {said}, is {truth}")
-            image = f'<img class="{kind}" alt="{alt}" src="{data_uri(pictures[name])}">'
-        figures.append(tag("figure", image + tag("figcaption", words + tag("small", text(name)))))
+        figures.append(picture(str(ids[i]), f"said {said}, is {truth}", words, pictures))
     if not figures:
         return section("The most confident mistakes", tag("p", "None: every image was named correctly."))
-    return section("The most confident mistakes", tag("div", "".join(figures), class_="gallery"))
+    return section("The most confident mistakes", gallery(figures))

@@ -8,7 +8,7 @@ import numpy as np
 
 from saccade.report import sections
 from saccade.report.html import details, document, section, tag, text
-from saccade.report.mistakes import gallery
+from saccade.report.mistakes import mistakes
 from saccade.writing import write_text
 
 
@@ -25,7 +25,7 @@ def write_report(run: Path, pictures: Mapping[str, np.ndarray]) -> Path:
         sections.confusion(record),
         sections.per_class(record),
         sections.confidence(record),
-        gallery(run, record["classes"], pictures),
+        mistakes(run, record["classes"], pictures),
         sections.data(record),
         sections.layers(record),
         section("The recipe", tag("p", f"Repeat it: <code>saccade train --recipe {text(run / 'recipe.yaml')}</code>")),

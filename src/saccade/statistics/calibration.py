@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saccade.statistics.bootstrap import resampled
 from saccade.statistics.classification import check
+from saccade.statistics.interval import Estimate
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,23 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bi
     Biased upward on few images: a bin of ten images has a gap by chance alone.
     """
     return sum(b.n * abs(b.confidence - b.accuracy) for b in reliability(labels, probabilities, bins)) / len(labels)
+
+
+def gap_estimate(gaps: np.ndarray, seed: int, level: float = 0.95) -> Estimate:
+    """The sum over bins of |mean gap|, from the gaps (N, bins) of single images; its interval reaches up to it at least.
+
+    Noise alone makes such a sum larger than it is, and a bootstrap repeats that. So the interval inverts a test instead:
+    of all multiples of the mean gaps met, it keeps those that, with the bootstrap's noise, give a sum like the one met.
+    Covers 90 % and more from 100 images on, in 15 bins (tests/statistics).
+    """
+    met = gaps.mean(0)
+    value = float(np.abs(met).sum())
+    noise = resampled(lambda counts: counts @ gaps / len(gaps) - met, len(gaps), seed, 1000)
+    rare = (1 - level) / 2
+    kept = []
+    for scale in np.linspace(0, 2, 101):
+        low, high = np.quantile(np.abs(scale * met + noise).sum(1), [rare, 1 - rare])
+        if low <= value <= high:
+            kept.append(scale * value)
+    low, high = (min(kept, default=0.0), max(kept, default=value))
+    return Estimate(value, min(low, value), max(high, value), len(gaps))

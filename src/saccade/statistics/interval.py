@@ -1,13 +1,10 @@
 """A number with its interval."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import sqrt
 from statistics import NormalDist
 
-import numpy as np
-
-CHUNK = 2_000_000  # resampled entries held at once
+from scipy.optimize import brentq
 
 
 @dataclass(frozen=True)
@@ -42,47 +39,30 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
     return Estimate(p, low, high, n)
 
 
-def percentile_interval(
-    statistic: Callable[[np.ndarray], np.ndarray], n: int, seed: int, level: float = 0.95, resamples: int = 1000
-) -> tuple[float, float]:
-    """The percentile bootstrap over n images (Efron 1979); narrow below n = 30 or so, a point where all images agree."""
-    low, high = np.quantile(resampled(statistic, n, seed, resamples), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def tango(only_a: float, only_b: float, n: float, level: float = 0.95) -> Estimate:
+    """The score interval of a paired difference of shares, b minus a (Tango 1998, Statistics in Medicine 17:891).
 
-
-def gap_estimate(gaps: np.ndarray, seed: int, level: float = 0.95) -> Estimate:
-    """The sum over bins of |mean gap|, from the gaps (N, bins) of single images; its interval reaches up to it at least.
-
-    Noise alone makes such a sum larger than it is, and a bootstrap repeats that. So the interval inverts a test instead:
-    of all multiples of the mean gaps met, it keeps those that, with the bootstrap's noise, give a sum like the one met.
-    Covers 90 % and more from 100 images on, in 15 bins (tests/statistics).
+    Of n images a alone is right on `only_a`, b alone on `only_b`. To McNemar's test what `wilson` is to a share: no point
+    where the two never differ. Counts may be fractions, as of images that count for less since they come in groups (Rao and
+    Scott 1992). ValueError unless the counts are at least 0 and n >= 1 holds them both.
     """
-    met = gaps.mean(0)
-    value = float(np.abs(met).sum())
-    noise = resampled(lambda counts: counts @ gaps / len(gaps) - met, len(gaps), seed, 1000)
-    rare = (1 - level) / 2
-    kept = []
-    for scale in np.linspace(0, 2, 101):
-        low, high = np.quantile(np.abs(scale * met + noise).sum(1), [rare, 1 - rare])
-        if low <= value <= high:
-            kept.append(scale * value)
-    low, high = (min(kept, default=0.0), max(kept, default=value))
-    return Estimate(value, min(low, value), max(high, value), len(gaps))
+    if n < 1 or min(only_a, only_b) < 0 or only_a + only_b > n:
+        raise ValueError(f"of n >= 1 images some differ, not {only_a} + {only_b} of {n}")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    low, high = -_tango_upper(only_b, only_a, n, z), _tango_upper(only_a, only_b, n, z)
+    return Estimate((only_b - only_a) / n, low, high, round(n))
 
 
-def resampled(statistic: Callable[[np.ndarray], np.ndarray], n: int, seed: int, resamples: int) -> np.ndarray:
-    """The statistic of so many bootstrap samples of n images.
+def _tango_upper(less: float, more: float, n: float, z: float) -> float:
+    """The largest difference whose score is not below -z: a root of the score's equation, squared to have no poles."""
+    met = (more - less) / n
+    if met == 1:
+        return 1.0
 
-    `statistic` takes counts (R, n), how often each image was drawn in each of R resamples, and gives R values (or rows);
-    counts let most statistics be computed as matrix products. Values that are not finite (an undefined resample) are left
-    out.
-    """
-    generator = np.random.default_rng(seed)
-    values = []
-    rows = max(1, CHUNK // n)
-    for start in range(0, resamples, rows):
-        count = min(rows, resamples - start)
-        drawn = generator.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
-        values.append(statistic(np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)))
-    found = np.concatenate(values)
-    return found[np.isfinite(found) if found.ndim == 1 else slice(None)]
+    def excess(difference: float) -> float:
+        spread = difference * (1 - difference)
+        b = (2 * n - more + less) * difference - more - less
+        chance = (sqrt(max(0.0, b * b + 8 * n * less * spread)) - b) / (4 * n)  # of `less`, most likely at this difference
+        return (met - difference) ** 2 * n - z * z * (2 * chance + spread)
+
+    return float(brentq(excess, met + 1e-9 * (1 - met), 1.0))

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_array
 
-from saccade.statistics.calibration import bin_of
+from saccade.statistics.bootstrap import percentile_interval
+from saccade.statistics.calibration import bin_of, gap_estimate
 from saccade.statistics.classification import brier_scores, check, confusion_matrix, log_losses, per_class, top_k
-from saccade.statistics.interval import Estimate, gap_estimate, percentile_interval, wilson
+from saccade.statistics.interval import Estimate, wilson
 
 BINS = 15
 

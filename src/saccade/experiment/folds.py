@@ -1,0 +1,122 @@
+"""Cross-validation: every image is scored by networks that have not seen it, once for each repeat and seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from saccade.data.split import units_of
+from saccade.data.store import open_stored
+from saccade.errors import InputError
+from saccade.experiment import folder
+from saccade.experiment.processes import Member
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.study import Study
+
+
+@dataclass(frozen=True)
+class Folds:
+    """`count` folds, divided anew in each of `repeats`, each trained with so many `seeds` of training."""
+
+    count: int = 5
+    repeats: int = 1
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("folds", self.count, 2), ("repeats", self.repeats, 1), ("seeds", self.seeds, 1)):
+            if value < least:
+                raise InputError(f"{name}: {least} at least, not {value}")
+
+    @property
+    def runs(self) -> int:
+        return self.count * self.repeats * self.seeds
+
+    def recipe(self, recipe: Recipe, split_seed: int, place: tuple[int, int, int] = (0, 0, 0)) -> Recipe:
+        """The recipe for one repeat, fold and seed; the fold is the test part, validation comes from the rest."""
+        repeat, fold, seed = place
+        split = {"outer": self.count, "outer_fold": fold, "seed": split_seed + repeat, "test": 0}
+        return recipe.changed(split=split, seed=recipe.seed + self.seeds * repeat + seed)
+
+    def members(self, recipe: Recipe, name: str, split_seed: int, repeats: Sequence[int] | None = None) -> list[Member]:
+        """The runs of some repeats, all by default, in the order of (repeat, seed, fold)."""
+        places = [
+            (repeat, fold, seed)
+            for repeat in (range(self.repeats) if repeats is None else repeats)
+            for seed in range(self.seeds)
+            for fold in range(self.count)
+        ]
+        return [Member(f"{name}-{r}-{s}-fold-{f}", self.recipe(recipe, split_seed, (r, f, s))) for r, f, s in places]
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What networks said of N images that they had not seen, in R repeats with S seeds each.
+
+    `ids`, `labels` and `units` (N,), of which equal ones belong together (duplicates, groups); `probabilities`
+    (R, S, N, C) float32; `fold` (R, N): in which fold an image was.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    units: np.ndarray
+    probabilities: np.ndarray
+    fold: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """(R, S, N) float64: 1 where the most probable class is the image's own."""
+        return (self.probabilities.argmax(-1) == self.labels).astype(np.float64)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(N, C) probabilities, the mean over repeats and seeds."""
+        return self.probabilities.mean((0, 1))
+
+
+def out_of_fold(study: Study, folds: Folds, members: Sequence[Member]) -> OutOfFold:
+    """Read what the finished members said, in the order of `Folds.members`; every image once a repeat and seed."""
+    found = [of_test(study, member.name) for member in members]
+    rows, numbers = [], []
+    ids = labels = np.zeros(0)
+    for i in range(0, len(found), folds.count):
+        part = found[i : i + folds.count]
+        order = np.argsort(np.concatenate([each["ids"] for each in part]), kind="stable")
+        joined = {name: np.concatenate([each[name] for each in part])[order] for name in ("ids", "labels", "probabilities")}
+        assert not i or np.array_equal(ids, joined["ids"]), "the repeats have scored other images"
+        ids, labels = joined["ids"], joined["labels"]
+        rows.append(joined["probabilities"])
+        numbers.append(np.concatenate([np.full(len(each["ids"]), number) for number, each in enumerate(part)])[order])
+    shape = (len(rows) // folds.seeds, folds.seeds)
+    likely = np.stack(rows).reshape(*shape, *rows[0].shape)
+    units = units_among(ids, folder.read_record(study.place / members[0].name)["images"]["fingerprint"])
+    return OutOfFold(ids, labels, units, likely, np.stack(numbers).reshape(*shape, -1)[:, 0])
+
+
+def units_among(ids: np.ndarray, fingerprint: str) -> np.ndarray:
+    """(N,) the groups and duplicates of the store that these images are of; each its own where the store is gone."""
+    store = open_stored(fingerprint)
+    if store is None:
+        return np.arange(len(ids))
+    order = np.argsort(store.ids)
+    return units_of(store.clusters, store.groups)[order[np.searchsorted(store.ids, ids, sorter=order)]]
+
+
+def of_test(study: Study, name: str) -> Mapping[str, np.ndarray]:
+    with np.load(study.place / name / folder.PREDICTIONS, allow_pickle=False) as kept:
+        there = kept["parts"] == "test"
+        return {column: kept[column][there] for column in ("ids", "labels", "probabilities")}
+
+
+def by_fold(values: np.ndarray, found: OutOfFold) -> np.ndarray:
+    """(R, K) means of values (R, S, N) over the images of each fold and the seeds."""
+    means = values.mean(1)
+    folds = int(found.fold.max()) + 1
+    return np.array([[means[r][found.fold[r] == k].mean() for k in range(folds)] for r in range(len(means))])
+
+
+def check_done(records: Mapping[str, dict]) -> None:
+    """InputError where a run has failed; the others are kept."""
+    failed = {name: record["failed"] for name, record in records.items() if "failed" in record}
+    if failed:
+        name, why = next(iter(failed.items()))
+        raise InputError(f"{len(failed)} of {len(records)} runs failed, the first ({name}): {why}")

@@ -1,0 +1,142 @@
+"""The page of a comparison: which recipe is better, by how much, on which images, and what would tell more."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from saccade.experiment.verdict import sized
+from saccade.report.charts import HEIGHT, Frame, svg
+from saccade.report.html import document, percent, section, table, tag, text
+from saccade.report.pictures import gallery, picture
+from saccade.report.studies import forest, signed
+
+Record = dict[str, Any]
+SHOWN = 12
+
+
+def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
+    pairs = record["pairs"]
+    runs = record["folds"] * record["repeats"] * record["seeds"]
+    head = tag("p", f"a comparison on {text(record['data'])}", class_="kicker")
+    lead = (
+        f"{'; '.join(sized(pair) for pair in pairs)}. {record['images']:,} images, each scored by networks that had not "
+        f"seen it: {record['folds']} folds, divided {times(record['repeats'])}, trained {times(record['seeds'])}, so "
+        f"{runs} runs of each recipe, on the same images. Intervals are at {percent(record['level'])} and hold for other "
+        f"training images and seeds too; a difference below {record['margin']:g} is taken not to matter."
+    )
+    body = [
+        tag("header", head + tag("h1", text(capital(record["headline"]))) + tag("p", lead, class_="lead")),
+        section("The difference", differences(pairs), tag("p", text(record["advice"]))),
+        section("The recipes", recipes(record["recipes"])),
+        section("Fold by fold", *(fold_by_fold(pair) for pair in pairs)),
+        *(flips(pair, record["classes"], pictures) for pair in pairs),
+        section("Where the spread comes from", *(spread(pair, record["images"]) for pair in pairs)),
+        tag("footer", f"Saccade, {text(record['study'])}; the test part that the data give was not read"),
+    ]
+    return document(f"Comparison on {record['data']}", "".join(body), "studies")
+
+
+def times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def differences(pairs: Sequence[Record]) -> str:
+    top = 1.5 * max(max(abs(pair["difference"]["low"]), abs(pair["difference"]["high"])) for pair in pairs) or 1.0
+    rows = [
+        [
+            f"{pair['b']} minus {pair['a']}",
+            forest(pair["difference"], top),
+            signed(pair["difference"]["value"]),
+            f"{signed(pair['difference']['low'])} to {signed(pair['difference']['high'])}",
+            f"{pair['p']:.3g}",
+            f"{pair['p_equivalent']:.3g}",
+            text(pair["verdict"] if pair["verdict"] not in (pair["a"], pair["b"]) else f"{pair['verdict']} better"),
+        ]
+        for pair in pairs
+    ]
+    columns = ("accuracy", "difference", "", "interval", "p, no difference", "p, not equivalent", "verdict")
+    return table(columns, rows, numbers=2)
+
+
+def recipes(rows: Mapping[str, Record]) -> str:
+    cells = [
+        [
+            tag("b", text(name)),
+            text(row["network"]),
+            text(", ".join(f"{field} {value}" for field, value in row["differs"].items()) or "as asked for"),
+            percent(row["accuracy"]["value"]),
+            f"{percent(row['accuracy']['low'])} to {percent(row['accuracy']['high'])}",
+            f"{row['log_loss']:.4f}",
+            f"{row['parameters']:,}",
+            f"{row['seconds_of_a_run']:.1f} s",
+        ]
+        for name, row in rows.items()
+    ]
+    columns = ("", "network", "what is its own", "accuracy", "95 % interval", "log loss", "parameters", "a run")
+    return table(columns, cells, numbers=3)
+
+
+def fold_by_fold(pair: Record) -> str:
+    """A line for each fold from the accuracy of a to that of b."""
+    sides = [np.array(pair["by_fold"][name]).ravel() for name in ("a", "b")]
+    every = np.concatenate(sides)
+    margin = float(np.ptp(every)) * 0.1 or 0.01
+    frame = Frame((-0.2, 1.2), (max(0.0, float(every.min()) - margin), min(1.0, float(every.max()) + margin)))
+    parts = [frame.heights()]
+    for low, high in zip(*sides, strict=True):
+        side = "up" if high > low else "down" if high < low else "open"
+        ends = f'x1="{frame.x(0):.1f}" y1="{frame.y(low):.1f}" x2="{frame.x(1):.1f}" y2="{frame.y(high):.1f}"'
+        parts.append(f'<line class="range {side}" {ends}/>')
+    for x, name in enumerate((pair["a"], pair["b"])):
+        label = f'<text class="label" x="{frame.x(x):.1f}" y="{HEIGHT - 30}" text-anchor="middle">{text(name)}</text>'
+        parts.append(label)
+    better = int((sides[1] > sides[0]).sum())
+    note = tag("span", f"{pair['b']} is ahead in {better} of {len(sides[0])} folds", class_="note")
+    return tag("figure", tag("figcaption", tag("b", "Accuracy") + note) + svg("Accuracy fold by fold", "".join(parts)))
+
+
+def flips(pair: Record, classes: Sequence[str], pictures: Mapping[str, np.ndarray]) -> str:
+    found, a, b = pair["flips"], pair["a"], pair["b"]
+    words = (
+        f"Of the images of a run, {found['wrong_to_right']:,.1f} are right with {b} and wrong with {a}, "
+        f"{found['right_to_wrong']:,.1f} the other way round. For these very networks, the difference is "
+        f"{signed(pair['these_networks']['value'])} ({signed(pair['these_networks']['low'])} to "
+        f"{signed(pair['these_networks']['high'])}, bootstrap over images); of the first run of each, exact McNemar, "
+        f"{pair['mcnemar']['only_b']:,} against {pair['mcnemar']['only_a']:,}, p = {pair['mcnemar']['p']:.3g}."
+    )
+    parts = [tag("p", text(words))]
+    for key, title in (("better", f"Right with {b}, wrong with {a}"), ("worse", f"Right with {a}, wrong with {b}")):
+        shown = [flipped(each, classes, (a, b), pictures) for each in found[key][:SHOWN]]
+        parts.append(tag("h3", text(title)) + (gallery(shown) if shown else tag("p", "None.")))
+    return section(f"Images that change sides, {a} and {b}", *parts)
+
+
+def flipped(example: Record, classes: Sequence[str], names: tuple[str, str], pictures: Mapping[str, np.ndarray]) -> str:
+    truth, a, b = (classes[example[key]] for key in ("truth", "a", "b"))
+    words = f"is {truth}; {names[0]} says {a}, {names[1]} {b}"
+    return picture(example["id"], words, text(words), pictures)
+
+
+def spread(pair: Record, images: int) -> str:
+    """The variance of the measured difference by its sources."""
+    found = pair["components"]
+    names = {
+        "image": (1 / images, "which images are scored"),
+        "split": (1.0, "how the images are divided into folds"),
+        "seed": (1.0, "the seed of training"),
+        "image_by_split": (1 / images, "images that another division scores otherwise"),
+        "residual": (1 / images, "the rest"),
+    }
+    rows = []
+    for name, (factor, words) in names.items():
+        value = found[name]
+        cell = (
+            f"±{1.96 * (value * factor) ** 0.5:.4f}" if value is not None else "not told apart; it takes repeats and seeds"
+        )
+        rows.append([words, cell])
+    return table((f"{pair['b']} minus {pair['a']}: source of chance", "what it does to one run, 95 %"), rows)
