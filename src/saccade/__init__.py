@@ -17,6 +17,7 @@ __all__ = [
     "InputError",
     "ablate",
     "compare",
+    "crossval",
     "doctor",
     "draw",
     "effective",

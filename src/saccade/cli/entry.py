@@ -224,6 +224,7 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "race": studies.race,
     "ablate": studies.ablate,
     "compare": studies.compare,
+    "crossval": studies.crossval,
     "inspect": networks_.inspect,
     "filter": networks_.filter_,
     "arithmetic": networks_.arithmetic,

@@ -15,6 +15,7 @@ SHORT = {
     "optimizer.rates": ["--rates"],
     "optimizer.lr": ["--lr"],
     "split.group": ["--group"],
+    "optimizer.weight_decay": ["--wd"],
 }
 SUMMARIES = {
     "train": "train a classifier on images and measure it",
@@ -26,6 +27,7 @@ SUMMARIES = {
     "race": "update rules against each other, each at its best rate, with several seeds",
     "ablate": "switch each regularizer off or on in turn, and say what it does",
     "compare": "which of two or more recipes is better on your images: paired, with an interval and a verdict",
+    "crossval": "the score of a recipe with every image scored unseen; chooses values inside the folds; finds wrong labels",
     "doctor": "open every image of a data set and tell what is wrong",
     "inspect": "every layer of a network: size, parameters, multiply-accumulates, receptive field, memory",
     "sharpness": "how sharp the minimum is that a run has found: curvature, sharpness, pictures of the loss",

@@ -1,11 +1,11 @@
-"""The commands that train many times: tune-rate, race, ablate, compare."""
+"""The commands that train many times: tune-rate, race, ablate, compare, crossval."""
 
 import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from saccade.cli.parsing import SHORT, Parser, answer, nested, show
+from saccade.cli.parsing import SHORT, Parser, answer, nested, scalar, show
 from saccade.errors import InputError, suggestion
 
 OUT = "the study's folder; that of a stopped study goes on with it"
@@ -67,9 +67,7 @@ def compare(parser: Parser, words: list[str]) -> int:
         "below; --b.network X (and any other field) changes b alone, --b FILE starts it from another recipe."
     )
     words, own = lettered(words)
-    parser.add_argument("--folds", type=int, default=5, metavar="K", help="parts that are scored in turn (default 5)")
-    parser.add_argument("--repeats", type=int, default=1, metavar="R", help="divisions into folds (default 1)")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each fold (default 1)")
+    add_folds(parser)
     parser.add_argument(
         "--margin", type=float, default=0.005, metavar="D", help="a difference that would not matter (default 0.005)"
     )
@@ -86,6 +84,53 @@ def compare(parser: Parser, words: list[str]) -> int:
     names = ("folds", "repeats", "seeds", "margin", "budget", "engine", "out")
     work = commands.compare(options.data, **{name: getattr(options, name) for name in names}, **given, **own)
     return studied(work, options.json, said)
+
+
+def crossval(parser: Parser, words: list[str]) -> int:
+    add_folds(parser)
+    parser.add_argument(
+        "--search",
+        nargs="+",
+        default=[],
+        metavar="F=A,B",
+        help="values to choose from, such as lr=0.01,0.1 wd=0,5e-4: inner folds choose, outer folds report",
+    )
+    parser.add_argument("--inner", type=int, default=3, metavar="K", help="folds that choose (default 3)")
+    parser.add_argument("--final", action="store_true", help="then train on all images, with what is chosen")
+    add_study(parser)
+    options, given = parser.parse_recipe(words)
+
+    from saccade import commands
+
+    names = ("folds", "repeats", "seeds", "inner", "final", "engine", "out")
+    kept = {name: getattr(options, name) for name in names}
+    work = commands.crossval(options.data, search=searched(options.search), **kept, **given)
+    return studied(work, options.json, scored)
+
+
+def scored(record: dict[str, Any]) -> str:
+    score, suspects = record["scores"]["out_of_fold"]["accuracy"], len(record["label_errors"])
+    lines = [
+        f"accuracy {score['value']:.4f} (95 % interval {score['low']:.4f} to {score['high']:.4f}, n = {score['n']:,}), "
+        f"each image scored by networks that had not seen it"
+    ]
+    lines += [f"{suspects} labels to look at, in the report"] if suspects else []
+    lines += [f"trained on all images: {record['final']}"] if "final" in record else []
+    return "\n".join(lines)
+
+
+def searched(words: list[str]) -> dict[str, list[Any]]:
+    """{"optimizer.lr": [0.01, 0.1], ...} of "lr=0.01,0.1,wd=0" and of the same in several words."""
+    found: dict[str, list[Any]] = {}
+    name = ""
+    for part in ",".join(words).split(","):
+        before, equals, value = part.rpartition("=")
+        if equals:
+            name = next((field for field, short in SHORT.items() if f"--{before}" in short), before.strip("-"))
+        if not name:
+            raise InputError(f'search: write a field and its values, such as lr=0.01,0.1, not "{part}"')
+        found.setdefault(name, []).append(scalar(value))
+    return found
 
 
 def lettered(words: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -115,6 +160,12 @@ def lettered(words: list[str]) -> tuple[list[str], dict[str, Any]]:
 def add_common(parser: Parser) -> None:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each, with their own seeds (default 3)")
     parser.add_argument("--out", metavar="DIR", help=OUT)
+
+
+def add_folds(parser: Parser) -> None:
+    parser.add_argument("--folds", type=int, default=5, metavar="K", help="parts that are scored in turn (default 5)")
+    parser.add_argument("--repeats", type=int, default=1, metavar="R", help="divisions into folds (default 1)")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each fold (default 1)")
 
 
 def add_study(parser: Parser) -> None:

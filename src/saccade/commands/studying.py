@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saccade.commands.training import pictures_of, recipe_of
+from saccade.commands.training import pictures_of, recipe_of, report_of
 from saccade.errors import InputError
 from saccade.events import Note, Work
+from saccade.experiment import folder
 from saccade.experiment.recipe import Recipe
 from saccade.writing import check_output, write_text
 
@@ -107,6 +108,36 @@ def compare(  # noqa: PLR0913 - the words of the command line
     return (yield from kept(record, compare_page(record, pictures_of(record["fingerprint"], shown))))
 
 
+def crossval(  # noqa: PLR0913 - the words of the command line
+    data: Any = None,
+    folds: int = 5,
+    repeats: int = 1,
+    seeds: int = 1,
+    search: Mapping[str, Sequence[Any]] | None = None,
+    inner: int = 3,
+    final: bool = False,
+    engine: str = "auto",
+    out: str | Path | None = None,
+    **fields: Any,
+) -> Work[Record]:
+    """The score of a recipe on every image, each scored by networks that have not seen it; with likely label errors.
+
+    `search`: values to choose from, `{"optimizer.lr": [0.01, 0.1]}`: `inner` folds of each training part choose, the outer
+    folds report. `final`: then train on all images with what is chosen, into the folder `final` of the study.
+    """
+    from saccade.experiment.crossval import CrossValidation, cross_validate
+    from saccade.experiment.folds import Folds
+    from saccade.report.crossval import crossval_page
+
+    how = CrossValidation(Folds(folds, repeats, seeds), search or {}, inner, final, engine)
+    record = yield from cross_validate(recipe_of(data, **fields), how, folder_of(out), in_memory(data))
+    shown = [each["id"] for each in record["label_errors"]]
+    record = yield from kept(record, crossval_page(record, pictures_of(record["fingerprint"], shown)))
+    if final:
+        yield from report_of(Path(record["final"]), folder.read_record(Path(record["final"])))
+    return record
+
+
 def lettered(data: Any, own: str | Path | dict[str, Any], common: dict[str, Any]) -> Recipe:
     """The recipe of one letter: the fields for all, then its own."""
     own = {"recipe": own} if isinstance(own, str | Path) else dict(own)
@@ -131,10 +162,10 @@ def seconds_of(budget: float | str | None) -> float | None:
 
 def kept(record: Record, page: str) -> Work[Record]:
     """Written into the study's folder, as JSON and as a page."""
-    folder = Path(record["study"])
-    write_text(folder / "record.json", json.dumps(record, indent=1) + "\n")
-    write_text(folder / "report.html", page)
-    yield Note(f"report: {folder / 'report.html'}")
+    place = Path(record["study"])
+    write_text(place / "record.json", json.dumps(record, indent=1) + "\n")
+    write_text(place / "report.html", page)
+    yield Note(f"report: {place / 'report.html'}")
     return record
 
 

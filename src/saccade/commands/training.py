@@ -45,17 +45,17 @@ def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | 
     wanted = recipe_of(data, recipe, **fields)
     in_memory = None if data is None or isinstance(data, str | Path) else data
     record = yield from work(wanted, Path(out) if out is not None else None, in_memory)
-    return (yield from _report(Path(record["run"]), record))
+    return (yield from report_of(Path(record["run"]), record))
 
 
 def resume(run: str | Path, data: Any = None) -> Work[Record]:
     """Go on with an interrupted run; `data` again when it was in memory."""
     from saccade.experiment.run import resume as work
 
-    return (yield from _report(Path(run), (yield from work(Path(run), data))))
+    return (yield from report_of(Path(run), (yield from work(Path(run), data))))
 
 
-def _report(run: Path, record: Record) -> Work[Record]:
+def report_of(run: Path, record: Record) -> Work[Record]:
     from saccade.report import pictured, write_report
 
     ids = pictured(run)

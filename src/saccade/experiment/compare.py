@@ -6,25 +6,21 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.engine import Settled, check_engine, prepare_all, settle
-from saccade.experiment.folds import Folds, OutOfFold, check_done, out_of_fold
+from saccade.experiment.folds import Folds, OutOfFold, check_done, keep, out_of_fold
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, different_fields, flat
-from saccade.experiment.study import Study, open_study
+from saccade.experiment.study import open_study
 from saccade.experiment.verdict import accuracy, counsel, judged
-from saccade.writing import replacing
 
 Record = dict[str, Any]
 LEVEL = 0.95
 LOOKS = 2  # of a comparison with a budget: after one round of folds, and after all that the budget pays for
 SHARED = ("data", "split", "plan", "checkpoint.seconds")  # fields that a comparison has in common
-OUTCOMES = "out-of-fold.npz"
 
 
 @dataclass(frozen=True)
@@ -180,12 +176,3 @@ def differs(base: Recipe, other: Recipe) -> dict[str, Any]:
     """The fields in which a recipe differs from the first, with its own values."""
     values = flat(other.model_dump(mode="json"))
     return {name: values[name] for name in different_fields(base, other)}
-
-
-def keep(study: Study, found: Mapping[str, OutOfFold]) -> None:
-    """out-of-fold.npz: ids, labels, fold, and the probabilities (repeats, seeds, images, classes) of each recipe."""
-    first = next(iter(found.values()))
-    columns = {"ids": first.ids, "labels": first.labels, "fold": first.fold}
-    columns |= {f"probabilities_{name}": each.probabilities for name, each in found.items()}
-    with replacing(study.place / OUTCOMES) as file, file.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **columns)

@@ -12,6 +12,9 @@ from saccade.experiment import folder
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.study import Study
+from saccade.writing import replacing
+
+OUTCOMES = "out-of-fold.npz"
 
 
 @dataclass(frozen=True)
@@ -120,3 +123,12 @@ def check_done(records: Mapping[str, dict]) -> None:
     if failed:
         name, why = next(iter(failed.items()))
         raise InputError(f"{len(failed)} of {len(records)} runs failed, the first ({name}): {why}")
+
+
+def keep(study: Study, found: Mapping[str, OutOfFold]) -> None:
+    """out-of-fold.npz: ids, labels, fold, and the probabilities (repeats, seeds, images, classes) of each recipe."""
+    first = next(iter(found.values()))
+    columns = {"ids": first.ids, "labels": first.labels, "fold": first.fold}
+    columns |= {f"probabilities_{name}": each.probabilities for name, each in found.items()}
+    with replacing(study.place / OUTCOMES) as file, file.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **columns)

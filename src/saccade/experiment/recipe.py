@@ -1,6 +1,7 @@
 """The recipe: everything that decides a training run, in one typed, complete, readable file."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -332,6 +333,20 @@ def different_fields(a: Recipe, b: Recipe) -> list[str]:
     """The dotted names of the fields in which two recipes differ."""
     one, other = flat(a.model_dump()), flat(b.model_dump())
     return [name for name in one if one[name] != other[name]]
+
+
+def changed_fields(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with values for fields by their dotted names; InputError, with the nearest, for a name that is none."""
+    words = recipe.model_dump()
+    for name, value in values.items():
+        if name not in field_names():
+            raise InputError(f'there is no field "{name}"{suggestion(name, field_names())}')
+        *sections, last = name.split(".")
+        place = words
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    return make_recipe(words)
 
 
 def flat(words: dict[str, Any], prefix: str = "") -> dict[str, Any]:

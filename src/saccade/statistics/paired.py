@@ -12,7 +12,6 @@ from saccade.statistics.contrast import Contrast
 from saccade.statistics.interval import Estimate, tango
 
 FEW = 30  # fewer units than this and the bootstrap is too narrow
-MANY = 100  # kinds of units, from which drawing each unit is the faster way
 RESAMPLES = 5000
 
 
@@ -119,7 +118,7 @@ def _worth(differences: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> floa
 def _resampled(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     """The ratios of bootstrap samples of units: where few kinds are met, the kinds are drawn, the same law faster."""
     kinds, counts = np.unique(np.stack([sums, sizes], axis=1), axis=0, return_counts=True)
-    if len(kinds) > MANY:
+    if 10 * len(kinds) > len(sums):
         return resampled(lambda drawn: (drawn @ sums) / (drawn @ sizes), len(sums), seed, RESAMPLES)
     drawn = np.random.default_rng(seed).multinomial(len(sums), counts / len(sums), size=RESAMPLES) @ kinds
     return drawn[:, 0] / drawn[:, 1]

@@ -1,0 +1,155 @@
+"""Cross-validation of one recipe; where there is something to choose, inner folds choose and outer folds report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade import statistics
+from saccade.errors import InputError
+from saccade.events import Note, Work
+from saccade.experiment import outcome
+from saccade.experiment.engine import check_engine, prepare_all, settle
+from saccade.experiment.folds import Folds, OutOfFold, by_fold, check_done, keep, out_of_fold
+from saccade.experiment.processes import Member
+from saccade.experiment.recipe import Recipe, changed_fields
+from saccade.experiment.study import Study, open_study
+from saccade.experiment.verdict import accuracy
+
+Record = dict[str, Any]
+Choice = dict[str, Any]  # values of fields by their dotted names
+SUSPECTS = 100  # likely label errors that the record lists
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """`search`: values to choose from, by field; `inner`: folds that choose; `final`: whether a last run trains on all."""
+
+    folds: Folds = field(default_factory=Folds)
+    search: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    inner: int = 3
+    final: bool = False
+    engine: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
+        if self.inner < 2:
+            raise InputError(f"inner: two folds at least choose, not {self.inner}")
+        for name, values in self.search.items():
+            if name.split(".")[0] in ("data", "split", "seed", "plan"):
+                raise InputError(f"search: {name} is nothing to be chosen by accuracy")
+            if not values:
+                raise InputError(f"search: {name} has no values; write {name}=0.01,0.1")
+
+    @property
+    def choices(self) -> list[Choice]:
+        """Every combination of the values; one, empty, where nothing is searched."""
+        return [dict(zip(self.search, values, strict=True)) for values in product(*self.search.values())]
+
+    @property
+    def runs(self) -> int:
+        several = len(self.choices) > 1
+        return self.folds.runs * (1 + several * self.inner * len(self.choices)) + self.final
+
+
+def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = None, data: Any = None) -> Work[Record]:
+    """Score the recipe on every image by networks that have not seen it.
+
+    With a search, each outer fold has its own: inner folds of its training images choose, so its score holds for the whole
+    way of choosing (nested; Cawley and Talbot 2010). The test part that the data give is not read.
+    """
+    for choice in how.choices:
+        changed_fields(recipe, choice)  # a value that a field does not take is told before anything is trained
+    split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
+    prepared = yield from prepare_all({"recipe": how.folds.recipe(recipe, split_seed)}, data)
+    words = {"folds": vars(how.folds), "search": dict(how.search), "inner": how.inner, "final": how.final}
+    study = open_study(place, "crossval", recipe, words, data)
+    yield Note(f"writing to {study.place}")
+    settled = yield from settle(study, prepared, how.runs, how.engine)
+    study, complete = settled.study, settled.recipes["recipe"].changed(seed=recipe.seed)
+    members = how.folds.members(complete, "run", split_seed)
+    chosen = yield from choose(study, how, members)
+    members = [Member(m.name, changed_fields(m.recipe, choice)) for m, choice in zip(members, chosen, strict=True)]
+    records = yield from study.runs(members)
+    check_done(records)
+    found = out_of_fold(study, how.folds, members)
+    keep(study, {"recipe": found})
+    record = {"study": str(study.place), "data": recipe.data, **described(found, records[members[0].name], how)}
+    record["chosen"] = chosen if len(how.choices) > 1 else []
+    if how.final:
+        record["final"] = yield from train_on_all(study, how, complete)
+    return record
+
+
+def choose(study: Study, how: CrossValidation, members: Sequence[Member]) -> Work[list[Choice]]:
+    """For each member the choice whose mean accuracy on the inner folds is the highest; the first of equals."""
+    if len(how.choices) == 1:
+        return [how.choices[0]] * len(members)
+    searches = [inner_members(how, member) for member in members]
+    records = yield from study.runs([each for search in searches for row in search for each in row])
+    chosen = []
+    for member, search in zip(members, searches, strict=True):
+        scores = [np.mean([score(records[each.name]) for each in row]) for row in search]
+        if max(scores) < 0:
+            raise InputError(f"search: no choice could be trained: {records[search[0][0].name]['failed']}")
+        chosen.append(how.choices[int(np.argmax(scores))])
+        words = ", ".join(f"{name} {value}" for name, value in chosen[-1].items())
+        yield Note(f"{member.name}: {words} (accuracy {max(scores):.4f} on inner folds)")
+    return chosen
+
+
+def inner_members(how: CrossValidation, member: Member) -> list[list[Member]]:
+    """A row for each choice, in it a run for each inner fold; the outer fold is not read."""
+    rows = []
+    for i, choice in enumerate(how.choices):
+        recipe = changed_fields(member.recipe, choice).changed(checkpoint={"select": "last"})
+        splits = [{"folds": how.inner, "fold": j, "read_test": False} for j in range(how.inner)]
+        rows.append([Member(f"{member.name}-choice-{i}-{j}", recipe.changed(split=s)) for j, s in enumerate(splits)])
+    return rows
+
+
+def score(record: Record) -> float:
+    """The accuracy on the inner fold; below 0 where training failed."""
+    return -1.0 if "failed" in record else float(record["scores"]["validation"]["accuracy"]["value"])
+
+
+def train_on_all(study: Study, how: CrossValidation, recipe: Recipe) -> Work[str]:
+    """The folder of a run on all images with what folds of all of them choose; nothing is left to measure it by."""
+    every = recipe.changed(split={"outer": None, "test": 0})
+    chosen = yield from choose(study, how, [Member("final", every)])
+    final = changed_fields(every, chosen[0]).changed(split={"validation": 0}, checkpoint={"select": "last"})
+    records = yield from study.runs([Member("final", final.changed(stop={"patience": None}))])
+    check_done(records)
+    return str(study.place / "final")
+
+
+def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
+    """Scores: the mean over folds with its interval, and, of the first repeat, all else that a run has."""
+    classes, likely = tuple(first["classes"]), found.probabilities[0, 0]
+    words = outcome.describe(found.labels, likely, classes)
+    words["scores"] = {"out_of_fold": words["scores"] | {"accuracy": accuracy(found).to_dict()}}
+    suspects = statistics.likely_label_errors(found.labels, found.mean)[:SUSPECTS]
+    return {
+        "network": first["network"],
+        "seed": first["seed"],
+        "folds": how.folds.count,
+        "repeats": how.folds.repeats,
+        "seeds": how.folds.seeds,
+        "classes": list(classes),
+        "fingerprint": first["images"]["fingerprint"],
+        "by_fold": by_fold(found.right, found).tolist(),
+        **words,
+        "label_errors": [
+            {
+                "id": str(found.ids[i]),
+                "label": classes[found.labels[i]],
+                "probability_of_label": float(found.mean[i, found.labels[i]]),
+                "likely": classes[int(found.mean[i].argmax())],
+                "probability": float(found.mean[i].max()),
+            }
+            for i in suspects
+        ],
+    }
