@@ -57,7 +57,7 @@ def run(words: list[str]) -> int:
 
 
 def overview() -> str:
-    rows = "\n".join(f"  {name:<10} {text}" for name, text in SUMMARIES.items())
+    rows = "\n".join(f"  {name:<14} {text}" for name, text in SUMMARIES.items())
     return (
         "usage: saccade COMMAND ...\n\n"
         "Trains convolutional networks on your images and says honestly how good they are.\n\n"
@@ -225,6 +225,8 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "ablate": studies.ablate,
     "compare": studies.compare,
     "crossval": studies.crossval,
+    "bias-variance": studies.bias_variance,
+    "learning-curve": studies.learning_curve,
     "inspect": networks_.inspect,
     "filter": networks_.filter_,
     "arithmetic": networks_.arithmetic,

@@ -28,6 +28,8 @@ SUMMARIES = {
     "ablate": "switch each regularizer off or on in turn, and say what it does",
     "compare": "which of two or more recipes is better on your images: paired, with an interval and a verdict",
     "crossval": "the score of a recipe with every image scored unseen; chooses values inside the folds; finds wrong labels",
+    "bias-variance": "where the error comes from, as a curve over the values of a field",
+    "learning-curve": "what more images bring: accuracy by the number of training images",
     "doctor": "open every image of a data set and tell what is wrong",
     "inspect": "every layer of a network: size, parameters, multiply-accumulates, receptive field, memory",
     "sharpness": "how sharp the minimum is that a run has found: curvature, sharpness, pictures of the loss",

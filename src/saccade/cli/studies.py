@@ -1,11 +1,11 @@
-"""The commands that train many times: tune-rate, race, ablate, compare, crossval."""
+"""The commands that train many times: tune-rate, race, ablate, compare, crossval, and curves."""
 
 import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from saccade.cli.parsing import SHORT, Parser, answer, nested, scalar, show
+from saccade.cli.parsing import SHORT, Parser, answer, nested, numbers, scalar, show
 from saccade.errors import InputError, suggestion
 
 OUT = "the study's folder; that of a stopped study goes on with it"
@@ -108,6 +108,48 @@ def crossval(parser: Parser, words: list[str]) -> int:
     return studied(work, options.json, scored)
 
 
+def bias_variance(parser: Parser, words: list[str]) -> int:
+    parser.add_argument(
+        "--vary", nargs="+", default=[], metavar="F=A,B", help="a field and its values, such as network.width=0.25,0.5,1"
+    )
+    parser.add_argument("--members", type=int, default=10, metavar="M", help="bootstrap samples of each value (default 10)")
+    add_study(parser)
+    options, given = parser.parse_recipe(words)
+
+    from saccade import commands
+    from saccade.experiment.curves import words_of
+
+    work = commands.bias_variance(
+        options.data, searched(options.vary), options.members, options.engine, options.out, **given
+    )
+    return studied(work, options.json, lambda r: "\n".join(words_of(r["field"], row) for row in r["rows"]))
+
+
+def learning_curve(parser: Parser, words: list[str]) -> int:
+    parser.add_argument(
+        "--sizes", default="", metavar="A,B", help="training images (default all of them, half, and so on down)"
+    )
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each size (default 5)")
+    add_study(parser)
+    options, given = parser.parse_recipe(words)
+
+    from saccade import commands
+
+    sizes = numbers(options.sizes) if options.sizes else []
+    if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
+        raise InputError(f'sizes: whole numbers, such as 100,1000, not "{options.sizes}"')
+    work = commands.learning_curve(options.data, sizes, options.seeds, options.engine, options.out, **given)
+    return studied(work, options.json, grown)
+
+
+def grown(record: dict[str, Any]) -> str:
+    lines = []
+    for row in record["rows"]:
+        score = row["accuracy"]
+        lines.append(f"{row['images']:>9,} images: {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})")
+    return "\n".join(lines)
+
+
 def scored(record: dict[str, Any]) -> str:
     score, suspects = record["scores"]["out_of_fold"]["accuracy"], len(record["label_errors"])
     lines = [
@@ -123,7 +165,7 @@ def searched(words: list[str]) -> dict[str, list[Any]]:
     """{"optimizer.lr": [0.01, 0.1], ...} of "lr=0.01,0.1,wd=0" and of the same in several words."""
     found: dict[str, list[Any]] = {}
     name = ""
-    for part in ",".join(words).split(","):
+    for part in ",".join(words).split(",") if words else ():
         before, equals, value = part.rpartition("=")
         if equals:
             name = next((field for field, short in SHORT.items() if f"--{before}" in short), before.strip("-"))

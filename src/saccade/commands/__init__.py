@@ -2,10 +2,11 @@
 
 from saccade.commands.looking import arithmetic, draw, effective, filter, inspect, networks, show_maps
 from saccade.commands.measuring import sharpness
-from saccade.commands.studying import ablate, compare, crossval, race, tune_rate
+from saccade.commands.studying import ablate, bias_variance, compare, crossval, learning_curve, race, tune_rate
 from saccade.commands.training import doctor, evaluate, export, predict, predictions_csv, resume, train
 
 __all__ = [
-    "ablate", "arithmetic", "compare", "crossval", "doctor", "draw", "effective", "evaluate", "export", "filter", "inspect",
-    "networks", "predict", "predictions_csv", "race", "resume", "sharpness", "show_maps", "train", "tune_rate",
+    "ablate", "arithmetic", "bias_variance", "compare", "crossval", "doctor", "draw", "effective", "evaluate", "export",
+    "filter", "inspect", "learning_curve", "networks", "predict", "predictions_csv", "race", "resume", "sharpness",
+    "show_maps", "train", "tune_rate",
 ]  # fmt: skip

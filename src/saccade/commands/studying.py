@@ -138,6 +138,49 @@ def crossval(  # noqa: PLR0913 - the words of the command line
     return record
 
 
+def bias_variance(
+    data: Any = None,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    members: int = 10,
+    engine: str = "auto",
+    out: str | Path | None = None,
+    **fields: Any,
+) -> Work[Record]:
+    """Error, bias and variance over bootstrap members, as a curve over the values of one field; a page.
+
+    `vary`: the field and its values, `{"optimizer.weight_decay": [0, 1e-3]}`; `{"network.width": [0.25, 1.0]}` for an
+    option of the network; `{"split.images": [100, 1000]}` for training images. Unset: the recipe as it is.
+    """
+    from saccade.experiment.curves import Curve
+    from saccade.experiment.curves import bias_variance as work
+    from saccade.report.curves import bias_variance_page
+
+    recipe = recipe_of(data, **fields)
+    varied = dict(vary) if vary else {"epochs": [recipe.epochs]}
+    if len(varied) != 1:
+        raise InputError(f"vary: one field, not {len(varied)} ({', '.join(varied)})")
+    ((field, values),) = varied.items()
+    record = yield from work(recipe, Curve(field, tuple(values), members, engine), folder_of(out), in_memory(data))
+    return (yield from kept(record, bias_variance_page(record)))
+
+
+def learning_curve(
+    data: Any = None,
+    sizes: Sequence[int] = (),
+    seeds: int = 5,
+    engine: str = "auto",
+    out: str | Path | None = None,
+    **fields: Any,
+) -> Work[Record]:
+    """Accuracy after training on more and more images, several seeds each; what the last doubling brought; a page."""
+    from saccade.experiment.curves import learning_curve as work
+    from saccade.report.curves import learning_page
+
+    where = (folder_of(out), in_memory(data))
+    record = yield from work(recipe_of(data, **fields), sizes, seeds, engine, where)
+    return (yield from kept(record, learning_page(record)))
+
+
 def lettered(data: Any, own: str | Path | dict[str, Any], common: dict[str, Any]) -> Recipe:
     """The recipe of one letter: the fields for all, then its own."""
     own = {"recipe": own} if isinstance(own, str | Path) else dict(own)

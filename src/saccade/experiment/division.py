@@ -26,8 +26,8 @@ def divide(recipe: Recipe, store: Store) -> tuple[np.ndarray, np.ndarray, str]:
         parts = folded(store.labels, parts, units, fold, seed)
         how += f"; validation is fold {fold.number} of {fold.count} by seed {seed}"
     if settings.images is not None:
-        parts = fewer(store.labels, parts, settings.images, seed)
-        how += f"; {int((parts == 'train').sum()):,} of the training images by seed {seed}"
+        parts = fewer(store.labels, parts, settings.images, recipe.seed)
+        how += f"; {int((parts == 'train').sum()):,} of the training images by seed {recipe.seed}"
     return parts, once(parts, store.digests), how
 
 

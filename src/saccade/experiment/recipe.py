@@ -54,7 +54,7 @@ class SplitSection(Section):
     outer_fold: int = Field(0, ge=0)
     """Which of the outer parts is the test part of this run."""
     images: int | None = Field(None, ge=2)
-    """Training images to use, drawn by class; unset: all."""
+    """Training images to use, drawn by class and the seed of the recipe; unset: all."""
     bootstrap: bool = False
     """Whether the training images are a bootstrap sample: as many, drawn with replacement by the seed of the recipe."""
     read_test: bool = True

@@ -12,6 +12,10 @@ from saccade.report.pictures import gallery, picture
 
 Record = dict[str, Any]
 PICTURED = 24
+INTERVALS = (
+    "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds. The others "
+    "are for the networks of the first division alone: Wilson for proportions, bootstrap over images for the rest."
+)
 
 
 def crossval_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
@@ -30,7 +34,7 @@ def crossval_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
         tag("header", head + title + tag("p", lead, class_="lead")),
         section("Fold by fold", by_fold(record["by_fold"])),
         section("What was chosen", chosen(record)) if record["chosen"] else "",
-        sections.scores(record),
+        sections.scores(record, INTERVALS),
         sections.confusion(record),
         sections.per_class(record),
         sections.confidence(record),

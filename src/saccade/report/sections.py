@@ -81,7 +81,10 @@ def training(record: Record, history: Sequence[dict[str, float]]) -> str:
     return section("Training", tag("div", "".join(found), class_="charts"), words)
 
 
-def scores(record: Record) -> str:
+INTERVALS = "Proportions have Wilson intervals, the others bootstrap intervals over images (1,000 resamples)."
+
+
+def scores(record: Record, intervals: str = INTERVALS) -> str:
     rows = []
     for part, found in reversed(record["scores"].items()):
         for name, s in found.items():
@@ -97,9 +100,8 @@ def scores(record: Record) -> str:
                     count(s["n"]),
                 ]
             )
-    words = "Proportions have Wilson intervals, the others bootstrap intervals over images (1,000 resamples)."
     head = ("score", "part", "", "value", "95 % interval", "images")
-    return section("Scores", table(head, rows, numbers=3), tag("p", words, class_="note"))
+    return section("Scores", table(head, rows, numbers=3), tag("p", intervals, class_="note"))
 
 
 def confusion(record: Record) -> str:
