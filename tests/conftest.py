@@ -1,6 +1,10 @@
 """The real data beside the checkout, and a cache of the tests' own."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # two workers with two threads each would take ten times as long as with one
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest
