@@ -79,11 +79,17 @@ def compare(parser: Parser, words: list[str]) -> int:
     from saccade.experiment.verdict import sized
 
     def said(record: dict[str, Any]) -> str:
-        return "\n".join([record["headline"], *map(sized, record["pairs"]), record["advice"]])
+        rows = [f"{name}  {scored_row(row)}" for name, row in record["recipes"].items()]
+        return "\n".join([record["headline"], *map(sized, record["pairs"]), *rows, record["advice"]])
 
     names = ("folds", "repeats", "seeds", "margin", "budget", "engine", "out")
     work = commands.compare(options.data, **{name: getattr(options, name) for name in names}, **given, **own)
     return studied(work, options.json, said)
+
+
+def scored_row(row: dict[str, Any]) -> str:
+    score, own = row["accuracy"], ", ".join(f"{field} {value}" for field, value in row["differs"].items())
+    return f"{row['network']}{f' ({own})' if own else ''}: {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
 def crossval(parser: Parser, words: list[str]) -> int:

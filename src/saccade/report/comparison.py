@@ -26,7 +26,7 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
         f"training images and seeds too; a difference below {record['margin']:g} is taken not to matter."
     )
     body = [
-        tag("header", head + tag("h1", text(capital(record["headline"]))) + tag("p", lead, class_="lead")),
+        tag("header", head + tag("h1", text(capital(named(record)))) + tag("p", lead, class_="lead")),
         section("The difference", differences(pairs), tag("p", text(record["advice"]))),
         section("The recipes", recipes(record["recipes"])),
         section("Fold by fold", *(fold_by_fold(pair) for pair in pairs)),
@@ -35,6 +35,16 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
         tag("footer", f"Saccade, {text(record['study'])}; the test part that the data give was not read"),
     ]
     return document(f"Comparison on {record['data']}", "".join(body), "studies")
+
+
+def named(record: Record) -> str:
+    """The headline, with the network of the better one where that is what differs."""
+    rows, words = record["recipes"], record["headline"]
+    winner = rows.get(record["verdict"])
+    several = len({row["network"] for row in rows.values()}) > 1
+    return (
+        words.replace(record["verdict"], f"{record['verdict']}, {winner['network']},", 1) if winner and several else words
+    )
 
 
 def times(count: int) -> str:
