@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from saccade.cli import ensembles, studies
 from saccade.cli import networks as networks_
-from saccade.cli import studies
 from saccade.cli.parsing import SUMMARIES, Parser, answer, show
 from saccade.errors import InputError, suggestion
 
@@ -144,13 +144,9 @@ def predict(parser: Parser, words: list[str]) -> int:
     if options.csv:
         write_text(Path(options.csv), commands.predictions_csv(found))
         print(f"wrote {options.csv}", file=sys.stderr)
-    rows = [
-        {"file": name, "class": label, "probability": round(float(row.max()), 6)}
-        for name, label, row in zip(found.ids, found.labels, found.probabilities, strict=True)
-    ]
     left_out = [{"file": left.file, "reason": left.reason} for left in found.left_out]
     return answer(
-        {"predictions": rows, "left_out": left_out},
+        {"predictions": commands.prediction_rows(found), "left_out": left_out},
         options.json,
         lambda result: "\n".join(f"{r['file']}  {r['class']}  {r['probability']:.3f}" for r in result["predictions"]),
     )
@@ -225,6 +221,8 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "ablate": studies.ablate,
     "compare": studies.compare,
     "crossval": studies.crossval,
+    "bag": ensembles.bag,
+    "boost": ensembles.boost,
     "bias-variance": studies.bias_variance,
     "learning-curve": studies.learning_curve,
     "inspect": networks_.inspect,

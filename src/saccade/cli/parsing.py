@@ -30,6 +30,8 @@ SUMMARIES = {
     "crossval": "the score of a recipe with every image scored unseen; chooses values inside the folds; finds wrong labels",
     "bias-variance": "where the error comes from, as a curve over the values of a field",
     "learning-curve": "what more images bring: accuracy by the number of training images",
+    "bag": "networks on bootstrap samples that decide together, and say how sure they are",
+    "boost": "networks one after the other, each on what those before it get wrong, which vote",
     "doctor": "open every image of a data set and tell what is wrong",
     "inspect": "every layer of a network: size, parameters, multiply-accumulates, receptive field, memory",
     "sharpness": "how sharp the minimum is that a run has found: curvature, sharpness, pictures of the loss",

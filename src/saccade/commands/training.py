@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
 from saccade.experiment import folder
+from saccade.experiment.idle import check_idle
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe, recipe_file
 from saccade.writing import check_output
 
@@ -35,7 +36,9 @@ def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any)
         words["data"] = "arrays"
     if "data" not in words:
         raise InputError("no data: name a folder of images, a CSV, or `digits`")
-    return make_recipe(words)
+    made = make_recipe(words)
+    check_idle(made, fields)
+    return made
 
 
 def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | None = None, **fields: Any) -> Work[Record]:
@@ -51,7 +54,10 @@ def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | 
 def resume(run: str | Path, data: Any = None) -> Work[Record]:
     """Go on with an interrupted run; `data` again when it was in memory."""
     from saccade.experiment.run import resume as work
+    from saccade.experiment.study import WORDS
 
+    if (Path(run) / WORDS).is_file():
+        raise InputError(f"{run}: these are several runs; the same words as before, with --out {run}, go on with them")
     return (yield from report_of(Path(run), (yield from work(Path(run), data))))
 
 
@@ -120,13 +126,25 @@ def predict(run: str | Path, images: Any, views: str = "center") -> "Work[Predic
     return (yield from predict_pictures(loaded, several))
 
 
+def prediction_rows(predictions: "Predictions") -> list[dict[str, Any]]:
+    """For each image file, class and its probability; of an ensemble also entropy, mutual_information and spread."""
+    unsure = predictions.uncertainty
+    numbers = {"probability": predictions.probabilities.max(1), **(vars(unsure) if unsure is not None else {})}
+    return [
+        {"file": name, "class": label, **{key: round(float(values[i]), 6) for key, values in numbers.items()}}
+        for i, (name, label) in enumerate(zip(predictions.ids, predictions.labels, strict=True))
+    ]
+
+
 def predictions_csv(predictions: "Predictions") -> str:
-    """One line for each image: file, class, its probability, then the probability of every class."""
+    """One line for each image: what `prediction_rows` has, then the probability of every class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "class", "probability", *predictions.classes])
-    for name, label, row in zip(predictions.ids, predictions.labels, predictions.probabilities, strict=True):
-        writer.writerow([name, label, f"{row.max():.6f}", *(f"{p:.6f}" for p in row)])
+    rows = prediction_rows(predictions)
+    writer.writerow([*rows[0], *predictions.classes])
+    for row, likely in zip(rows, predictions.probabilities, strict=True):
+        words = [f"{value:.6f}" if isinstance(value, float) else value for value in row.values()]
+        writer.writerow([*words, *(f"{p:.6f}" for p in likely)])
     return text.getvalue()
 
 

@@ -1,6 +1,7 @@
 """The batches of a training run: each a function of the recipe's seed, the epoch and its place in it."""
 
 from collections.abc import Iterator
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional
 
 from saccade.data.balance import balanced_order
 from saccade.data.batches import Resident, epoch_order, training_batches
+from saccade.errors import InputError
 from saccade.experiment import assemble
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.setup import Prepared
@@ -28,6 +30,7 @@ class Feed:
         self.train = prepared.indices("train")
         if self.recipe.split.bootstrap:
             self.train = bootstrap_sample(self.train, self.recipe.seed)
+        self.weights = image_weights(prepared, self.train)
         self.augment, self.mixing = assemble.augmentation(prepared), assemble.mixing(self.recipe)
         self.generator = torch.Generator()
 
@@ -44,6 +47,8 @@ class Feed:
 
     def order(self, epoch: int) -> np.ndarray:
         """The training images of this epoch."""
+        if self.weights is not None:
+            return weighted_order(self.train, self.weights, self.recipe.seed, epoch)
         if self.recipe.balance.by == "sampling":
             return balanced_order(self.train, self.prepared.store.labels[self.train], self.recipe.seed, epoch)
         return epoch_order(self.train, self.recipe.seed, epoch)
@@ -71,3 +76,26 @@ class Feed:
 
     def normalized(self, images: Tensor) -> Tensor:
         return self.prepared.preprocess.normalize(images).contiguous(memory_format=self.plan.memory_format)
+
+
+def image_weights(prepared: Prepared, train: np.ndarray) -> np.ndarray | None:
+    """(len(train),) the share of each training image in the draws, by the file that the recipe names; None without one."""
+    file = prepared.recipe.split.weights
+    if file is None:
+        return None
+    if prepared.recipe.balance.by == "sampling":
+        raise InputError("split.weights: images are drawn by weight or by class, not both; leave balance.by out")
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            of = dict(zip(found["ids"].tolist(), found["weights"].astype(np.float64).tolist(), strict=True))
+    except (OSError, ValueError, KeyError, AttributeError, BadZipFile) as error:
+        raise InputError(f"split.weights: {file}: no ids and weights can be read from it ({error})") from error
+    weights = np.array([of.get(name, 0.0) for name in prepared.store.ids[train].tolist()])
+    if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.sum() > 0):
+        raise InputError(f"split.weights: {file}: weights are finite, not below 0, and above 0 for some training images")
+    return weights / weights.sum()
+
+
+def weighted_order(train: np.ndarray, weights: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """As many of the images, drawn with replacement by their weights; a function of (weights, seed, epoch) alone."""
+    return np.random.default_rng(derive(seed, "weighted order", epoch)).choice(train, len(train), p=weights)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +13,7 @@ from saccade.data.augment import VIEWS
 from saccade.data.preprocess import Preprocess
 from saccade.errors import InputError, suggestion
 from saccade.experiment import folder
+from saccade.layers.ensemble import KINDS, Ensemble
 from saccade.layers.norms import swap_norms
 from saccade.training.plan import device_of
 from saccade.writing import replacing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """The network in evaluation mode, its classes in the order of its scores, and its preprocessing."""
+    """The network (or ensemble) in evaluation mode, its classes in the order of its scores, and its preprocessing."""
 
     network: "nn.Module"
     name: str
@@ -51,8 +52,14 @@ def looking(model: Model, views: str) -> Model:
 
 def save(run: Path, model: Model) -> None:
     """Write model.safetensors; name, classes, preprocessing and device stand in its header."""
-    about = {"network": model.name, "classes": list(model.classes), "preprocess": model.preprocess.to_dict()}
+    about: dict[str, Any] = {
+        "network": model.name,
+        "classes": list(model.classes),
+        "preprocess": model.preprocess.to_dict(),
+    }
     about |= {"device": model.device, "norm": model.norm}
+    if isinstance(model.network, Ensemble):
+        about |= {"ensemble": model.network.kind, "members": len(model.network.members)}
     state = model.network.state_dict()
     file = run / folder.MODEL
     with replacing(file, folder.advice(run)) as part:
@@ -75,7 +82,7 @@ def load(run: Path) -> Model:
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise InputError(f"{file}: this is no model of Saccade's, or it is damaged ({error})") from error
     preprocess = Preprocess.from_dict(about["preprocess"])
-    network = build(about["network"], len(about["classes"]), preprocess.channels, about.get("norm", "batch"))
+    network = built(about, preprocess.channels)
     network.load_state_dict(state)
     try:
         device = device_of(about["device"])
@@ -83,3 +90,12 @@ def load(run: Path) -> Model:
         device = device_of(None)
     network = network.eval().to(device).to(memory_format=torch.channels_last)
     return Model(network, about["network"], tuple(about["classes"]), preprocess, device, about.get("norm", "batch"))
+
+
+def built(about: dict[str, Any], channels: int) -> "nn.Module":
+    """The network, or the ensemble of several, that the header of a file tells of."""
+    several = [
+        build(about["network"], len(about["classes"]), channels, about.get("norm", "batch"))
+        for _ in range(about.get("members", 1))
+    ]
+    return KINDS[about["ensemble"]](several) if "ensemble" in about else several[0]

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
+from saccade import statistics
 from saccade.data.batches import Resident
 from saccade.data.images import Pairs, Paths, Subset
 from saccade.data.listing import Images, LeftOut
@@ -19,23 +20,45 @@ from saccade.errors import InputError
 from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, outcome
 from saccade.experiment.model import Model
+from saccade.layers.ensemble import Ensemble, Observed
+from saccade.statistics import Uncertainty
 
 CHUNK = 1024  # images held in memory at once
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """For each image its id and the probability of every class (N, classes); the rest was left out, with the reason."""
+    """For each image its id and the probability of every class (N, classes); the rest was left out, with the reason.
+
+    `members` (N, classes, members): what each of an ensemble says; `shares` (members,): how much it counts.
+    """
 
     classes: tuple[str, ...]
     ids: list[str]
     probabilities: np.ndarray
     left_out: list[LeftOut]
+    members: np.ndarray | None = None
+    shares: np.ndarray | None = None
 
     @property
     def labels(self) -> list[str]:
         """The most probable class of each image."""
         return [self.classes[i] for i in self.probabilities.argmax(1)]
+
+    @property
+    def uncertainty(self) -> Uncertainty | None:
+        """Of an ensemble: entropy, mutual information and spread of each image; None for a single network."""
+        if self.members is None:
+            return None
+        return statistics.uncertainty(self.members, self.probabilities.argmax(1), self.shares)
+
+
+@dataclass(frozen=True)
+class Said:
+    """(N, classes) probabilities, and (N, classes, members) those of each where an ensemble says them."""
+
+    probabilities: np.ndarray
+    members: np.ndarray | None = None
 
 
 def predict(model: Model, paths: Sequence[Path]) -> Work[Predictions]:
@@ -57,7 +80,7 @@ def predict_pictures(model: Model, pictures: Sequence[Any]) -> Work[Predictions]
 
 def predicted(model: Model, images: Images, names: list[str], left_out: list[LeftOut]) -> Work[Predictions]:
     ids: list[str] = []
-    rows: list[np.ndarray] = []
+    rows: list[Said] = []
     for i in range(0, len(names), CHUNK):
         part = names[i : i + CHUNK]
         pixels = []
@@ -68,17 +91,33 @@ def predicted(model: Model, images: Images, names: list[str], left_out: list[Lef
                 pixels.append(picture)
                 ids.append(name)
         if pixels:
-            rows.append(probabilities(model, np.stack(pixels), np.arange(len(pixels))))
+            rows.append(said(model, resident(model, np.stack(pixels)), np.arange(len(pixels))))
         yield Progress("predicting", min(i + CHUNK, len(names)), len(names))
     if not ids:
         first = left_out[0]
         raise InputError(f"none of the images can be used; the first of {len(left_out)}: {first.file}: {first.reason}")
-    return Predictions(model.classes, ids, np.concatenate(rows), left_out)
+    likely = np.concatenate([each.probabilities for each in rows])
+    several = [each.members for each in rows if each.members is not None]
+    members = np.concatenate(several) if several else None
+    return Predictions(model.classes, ids, likely, left_out, members, shares(model))
 
 
-def probabilities(model: Model, pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
-    resident = Resident(pixels, np.zeros(len(pixels), np.int64), torch.device(model.device))
-    return outcome.probabilities(model.network, model.preprocess, resident, where)
+def resident(model: Model, pixels: np.ndarray) -> Resident:
+    """Stored images (N, H, W, C), to be looked at on the device of the model."""
+    return Resident(pixels, np.zeros(len(pixels), np.int64), torch.device(model.device))
+
+
+def said(model: Model, images: Resident, where: np.ndarray) -> Said:
+    """What the model says of these images: the one way for evaluate, predict and the record of an ensemble."""
+    if not isinstance(model.network, Ensemble):
+        return Said(outcome.probabilities(model.network, model.preprocess, images, where))
+    found = outcome.probabilities(Observed(model.network), model.preprocess, images, where)
+    return Said(np.ascontiguousarray(found[:, :, 0]), found[:, :, 1:])
+
+
+def shares(model: Model) -> np.ndarray | None:
+    """(members,) how much each of an ensemble counts; None for a single network."""
+    return model.network.shares().cpu().numpy() if isinstance(model.network, Ensemble) else None
 
 
 def files_of(path: Path, left_out: list[LeftOut]) -> list[Path]:
@@ -130,7 +169,10 @@ def digests_seen(run: Path) -> np.ndarray:
 
 def scored(model: Model, store: Store, where: np.ndarray, seen: np.ndarray) -> Evaluated:
     labels = np.array([model.classes.index(name) for name in store.classes])[store.labels[where]]
-    likely = probabilities(model, store.pixels, where)
+    found = said(model, resident(model, store.pixels), where)
+    likely = found.probabilities
     left_out = [*store.left_out, *(LeftOut(str(store.ids[i]), "the run has trained or selected on it") for i in seen)]
-    predictions = Predictions(model.classes, [str(name) for name in store.ids[where]], likely, left_out)
+    predictions = Predictions(
+        model.classes, [str(name) for name in store.ids[where]], likely, left_out, found.members, shares(model)
+    )
     return Evaluated(outcome.describe(labels, likely, model.classes), predictions, labels)

@@ -57,6 +57,8 @@ class SplitSection(Section):
     """Training images to use, drawn by class and the seed of the recipe; unset: all."""
     bootstrap: bool = False
     """Whether the training images are a bootstrap sample: as many, drawn with replacement by the seed of the recipe."""
+    weights: str | None = None
+    """File (.npz) of `ids` and `weights`: training images are drawn by weight, with replacement, anew every epoch."""
     read_test: bool = True
     """Whether the test part is read at the end; not where the run is one of many to choose from."""
     group: str | None = None
@@ -366,7 +368,7 @@ def shipped() -> dict[str, Path]:
 def recipe_file(word: str | Path) -> Path:
     """The file, or that of a recipe of this name; InputError with the nearest name."""
     names = shipped()
-    if Path(word).exists() or Path(word).suffix:
+    if Path(word).is_file() or Path(word).suffix:  # a folder may well be called like a recipe
         return Path(word)
     if str(word) not in names:
         near = suggestion(str(word), names)

@@ -18,6 +18,7 @@ from saccade.experiment import folder, model
 from saccade.experiment.recipe import make_recipe, read_recipe
 from saccade.experiment.training_images import TrainingImages, training_images
 from saccade.inspection.memory import training_memory
+from saccade.layers.ensemble import Voted
 from saccade.optim import freeze
 from saccade.optim.hessian import top_eigenvalues, trace
 from saccade.optim.landscape import filter_normalized, heights
@@ -68,6 +69,8 @@ def sharpness(run: Path, settings: Settings, data: Any = None) -> Work[Record]:
     """
     record = folder.read_record(run)
     loaded = model.load(run)
+    if isinstance(loaded.network, Voted):
+        raise InputError(f"{run}: votes have no slope, so there is no minimum; name a member, such as {run / 'member-0'}")
     recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
     freeze(loaded.network, recipe.optimizer.parts_frozen())
     found = yield from training_images(run, record, loaded.preprocess, data)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saccade.report import sections
+from saccade.report import ensemble, sections
 from saccade.report.html import details, document, section, tag, text
 from saccade.report.mistakes import mistakes
 from saccade.writing import write_text
@@ -22,17 +22,18 @@ def write_report(run: Path, pictures: Mapping[str, np.ndarray]) -> Path:
         sections.facts(record),
         sections.training(record, history),
         sections.scores(record),
+        ensemble.members(record),
         sections.confusion(record),
         sections.per_class(record),
         sections.confidence(record),
         mistakes(run, record["classes"], pictures),
         sections.data(record),
         sections.layers(record),
-        section("The recipe", tag("p", f"Repeat it: <code>saccade train --recipe {text(run / 'recipe.yaml')}</code>")),
+        section("The recipe", ensemble.repeated(record, run / "recipe.yaml")),
         details("recipe.yaml", tag("pre", text(recipe))),
         sections.machine(record),
         tag("footer", f"Saccade {text(record['versions']['saccade'])}, run {text(record['run'])}"),
     ]
     file = run / "report.html"
-    write_text(file, document(f"{record['network']} on {record['data']}", "".join(body)))
+    write_text(file, document(f"{sections.named(record)} on {record['data']}", "".join(body)))
     return file

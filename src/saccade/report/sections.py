@@ -26,9 +26,16 @@ def measured(record: Record) -> str | None:
     return next((part for part in ("test", "validation") if part in record["scores"]), None)
 
 
+def named(record: Record) -> str:
+    """The network, and of an ensemble how many there are of it."""
+    kinds = {"bag": "bagged", "boost": "boosted"}
+    several = f"{len(record['members'])} {kinds[record['ensemble']]} " if "ensemble" in record else ""
+    return several + record["network"]
+
+
 def verdict(record: Record) -> str:
     part = measured(record)
-    title = tag("p", f"{text(record['network'])} on {text(record['data'])}", class_="kicker")
+    title = tag("p", f"{text(named(record))} on {text(record['data'])}", class_="kicker")
     if part is None:
         return tag("header", title + tag("h1", "Trained on everything: nothing was held back to measure it."))
     s = record["scores"][part]["accuracy"]
@@ -59,7 +66,7 @@ def facts(record: Record) -> str:
         "images": count(record["images"]["used"]),
         "training": f"{record['images_per_second']:,.0f} images/s",
         "all in all": f"{record['seconds']:,.0f} s",
-        "chosen epoch": f"{epochs['best']} of {epochs['trained']}",
+        "chosen epoch": f"{epochs['best']} of {epochs['trained']}" if epochs["best"] else "each its own",
         "seed": str(record["seed"]),
     }
     facts = tag("dl", "".join(tag("div", tag("dt", text(k)) + tag("dd", text(v))) for k, v in rows.items()), class_="facts")
@@ -77,7 +84,9 @@ def training(record: Record, history: Sequence[dict[str, float]]) -> str:
         charts.curves("Accuracy", [("train", line("train_accuracy")), ("validation", line("validation_accuracy"))], best),
         charts.curves("Learning rate", [("", line("learning_rate"))], best),
     ]
-    words = tag("p", f"The dashed line marks epoch {best}, chosen by {text(record['selected_on'])}.", class_="note")
+    line_of = f"The dashed line marks epoch {best}, chosen by {text(record['selected_on'])}."
+    mean_of = f"Means over the members; what chose the epoch of each: {text(record['selected_on'])}."
+    words = tag("p", line_of if best else mean_of, class_="note")
     return section("Training", tag("div", "".join(found), class_="charts"), words)
 
 

@@ -29,6 +29,7 @@ from saccade.statistics.multiple import holm
 from saccade.statistics.paired import McNemar, mcnemar, paired_bootstrap, permutation_test
 from saccade.statistics.repeated import mean_over_runs, over_runs, share_over_runs
 from saccade.statistics.scores import classification_scores
+from saccade.statistics.uncertainty import Uncertainty, uncertainty
 
 __all__ = [
     "Bin",
@@ -40,6 +41,7 @@ __all__ = [
     "FTest",
     "McNemar",
     "Sampling",
+    "Uncertainty",
     "ZeroOne",
     "accuracy",
     "bca_interval",
@@ -72,6 +74,7 @@ __all__ = [
     "squared_error",
     "tango",
     "top_k",
+    "uncertainty",
     "variance_components",
     "wilson",
     "zero_one_domingos",
