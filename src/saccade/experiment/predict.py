@@ -1,5 +1,6 @@
 """What a trained network says of images it has not seen."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,10 @@ def predicted(model: Model, images: Images, names: list[str], left_out: list[Lef
     for i in range(0, len(names), CHUNK):
         part = names[i : i + CHUNK]
         pixels = []
-        for name, picture in zip(part, decoded(Subset(images, np.arange(i, i + len(part))), model.preprocess), strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about odd files, which are used or left out by name
+            pictures = list(decoded(Subset(images, np.arange(i, i + len(part))), model.preprocess))
+        for name, picture in zip(part, pictures, strict=True):
             if isinstance(picture, str):
                 left_out.append(LeftOut(name, picture))
             else:
