@@ -107,6 +107,9 @@ def test_a_stopped_comparison_goes_on_to_the_same_answer(digits: Any, study: Any
     assert (place / "a-0-0-fold-0" / "model.safetensors").stat().st_mtime_ns == untouched
     with pytest.raises(InputError, match="another study is in there"):
         finish(commands.compare(digits, **words | {"margin": 0.1}))
+    images, labels = digits
+    with pytest.raises(InputError, match="the images have changed since this study began"):
+        finish(commands.compare((images[::-1], labels[::-1]), **words))
 
 
 def test_selection_never_reads_the_outer_fold(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +283,7 @@ WRONG = {
     "differ in split.test": "--b.split.test 0.1",
     'there is no field "netwrok".*network': "--b.netwrok plain20",
     "--b.network needs a value": "--b.network",
-    'engine: "serail" is none of auto, serial, processes, did you mean "serial"': "--b.epochs 2 --engine serail",
+    'engine: "serail" is none of auto, serial, processes, batched, did you mean "serial"': "--b.epochs 2 --engine serail",
     "400 folds: the rarest class has only": "--b.epochs 2 --folds 400",
     'there is no network "plain21"': "--b.network plain21",
     "budget: more than no time": "--b.epochs 2 --budget 0s",

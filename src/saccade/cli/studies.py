@@ -217,7 +217,9 @@ def add_folds(parser: Parser) -> None:
 
 
 def add_study(parser: Parser) -> None:
-    parser.add_argument("--engine", default="auto", metavar="E", help="serial, processes, or auto (measured; default)")
+    parser.add_argument(
+        "--engine", default="auto", metavar="E", help="serial, processes, batched, or auto (measured; default)"
+    )
     parser.add_argument("--out", metavar="DIR", help=OUT)
 
 

@@ -1,33 +1,39 @@
-"""How many processes train the runs of a study on this machine: measured, then kept for the whole of the study."""
+"""How this machine trains the runs of a study fastest: measured, then kept for the whole of the study."""
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
 from saccade.experiment.assemble import new_network
+from saccade.experiment.fleet import unsuited
 from saccade.experiment.processes import cores
 from saccade.experiment.recipe import Recipe, make_recipe
 from saccade.experiment.run import check_network, choose_plan, with_plan
 from saccade.experiment.setup import Prepared, prepare
-from saccade.experiment.study import Study, quietly
+from saccade.experiment.study import Engine, Study, quietly
+from saccade.layers.fleet import stack
 from saccade.tasks import classify
-from saccade.training.plan import device_of, images_per_second
+from saccade.training.fleet import Losses
+from saccade.training.plan import CLEARLY, device_of, images_per_second
 from saccade.writing import write_text
 
-ENGINES = ("auto", "serial", "processes")
+ENGINES = ("auto", "serial", "processes", "batched")
 SETTLED = "settled.json"
 START_SECONDS = 8.0  # until a new process trains: torch is imported, kernels are chosen
+FLEET = {"cpu": 8, "cuda": 16}  # members at once: on a CPU more are no faster, on a GPU images fill the memory
+LONG_STEP = 1.0  # seconds of a step, foreseen, from which on a fleet is not tried: it pays where a step is too little work
 
 
 @dataclass(frozen=True)
 class Settled:
-    """A study whose machine is decided: its processes, and each of its recipes complete and with its plan."""
+    """A study whose machine is decided: its engine, and each of its recipes complete and with its plan."""
 
     study: Study
     recipes: dict[str, Recipe]
@@ -51,20 +57,37 @@ def prepare_all(recipes: Mapping[str, Recipe], data: Any = None) -> Work[dict[st
 
 def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: str = "auto") -> Work[Settled]:
     """Measure how `runs` of the recipes train fastest on this machine; or read what was settled before."""
-    file = study.place / SETTLED
+    file, first = study.place / SETTLED, next(iter(prepared.values()))
     if file.is_file():
         kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept["fingerprint"] != first.store.fingerprint:
+            raise InputError(f"{study.place}: the images have changed since this study began; choose another --out")
         found = {name: make_recipe(words) for name, words in kept["recipes"].items()}
-        return Settled(replace(study, processes=kept["processes"]), found)
-    first = next(iter(prepared.values()))
-    processes = 1 if engine == "serial" else cores() if engine == "processes" else fastest(first, runs)
-    with threads(max(1, cores() // processes)):
+        return Settled(replace(study, engine=Engine(**kept["engine"])), found)
+    chosen = fastest(first, runs) if engine == "auto" else Engine(engine, at_once(engine, first))
+    share = chosen.at_once if chosen.kind == "processes" else 1
+    with threads(max(1, cores() // share)):
         complete = {name: planned(each) for name, each in prepared.items()}
-    words = {"processes": processes, "recipes": {name: recipe.model_dump(mode="json") for name, recipe in complete.items()}}
+    words = {
+        "engine": asdict(chosen),
+        "fingerprint": first.store.fingerprint,
+        "recipes": {name: recipe.model_dump(mode="json") for name, recipe in complete.items()},
+    }
     write_text(file, json.dumps(words, indent=1) + "\n")
-    how = "one after the other" if processes == 1 else f"{processes} at a time, each in a process of its own"
-    yield Note(f"{runs} runs, {how}")
-    return Settled(replace(study, processes=processes), complete)
+    how = {
+        "serial": "one after the other",
+        "processes": f"{chosen.at_once} at a time, each in a process of its own",
+        "batched": f"up to {chosen.at_once} at a time, as one network",
+    }
+    yield Note(f"{runs} runs, {how[chosen.kind]}")
+    return Settled(replace(study, engine=chosen), complete)
+
+
+def at_once(engine: str, prepared: Prepared) -> int:
+    """How many runs an engine that was asked for trains at a time."""
+    if engine == "batched":
+        return FLEET[device_of(prepared.recipe.plan.device).partition(":")[0]]
+    return cores() if engine == "processes" else 1
 
 
 def planned(prepared: Prepared) -> Recipe:
@@ -72,27 +95,50 @@ def planned(prepared: Prepared) -> Recipe:
     return with_plan(prepared.recipe, choose_plan(prepared))
 
 
-def fastest(prepared: Prepared, runs: int) -> int:
-    """The number of processes that has the runs done first: 1, or one a core, by the rate of training steps."""
+def fastest(prepared: Prepared, runs: int) -> Engine:
+    """The engine that has the runs done first, by the rates of training steps; the simplest unless another clearly is."""
+    together, images = rate(prepared), runs * prepared.recipe.epochs * len(prepared.indices("train"))
+    if runs < 2 or images < together * START_SECONDS:  # done before another process has begun
+        return Engine()
+    seconds = {Engine(): images / together}
     count = min(cores(), runs)
-    if count < 2 or device_of(prepared.recipe.plan.device) != "cpu":
-        return 1
-    images = prepared.recipe.epochs * len(prepared.indices("train"))
-    together = rate(prepared)
-    if runs * images < together * START_SECONDS:  # done before another process has begun
-        return 1
-    with threads(max(1, cores() // count)):
-        alone = rate(prepared)
-    rounds = -(-runs // count)
-    return count if START_SECONDS + rounds * images / alone < runs * images / together else 1
+    if count > 1 and device_of(prepared.recipe.plan.device) == "cpu":
+        with threads(max(1, cores() // count)):
+            alone = rate(prepared)
+        rounds = -(-runs // count)
+        seconds[Engine("processes", count)] = START_SECONDS + rounds * (images / runs) / alone
+    largest = at_once("batched", prepared)
+    batched = rate_of_fleet(prepared, min(runs, largest), together)
+    if batched > CLEARLY * together:
+        seconds[Engine("batched", largest)] = images / batched
+    return min(seconds, key=lambda engine: seconds[engine])
 
 
 def rate(prepared: Prepared) -> float:
     """Images a second of a training step with the threads that torch has now."""
-    plan, preprocess = choose_plan(prepared), prepared.preprocess
-    batch = min(prepared.recipe.micro_batch, len(prepared.indices("train")))
-    shape = (batch, preprocess.channels, preprocess.size, preprocess.size)
-    return images_per_second(plan, new_network(prepared), shape, classify.loss) or 1.0
+    return images_per_second(choose_plan(prepared), new_network(prepared), shape_of(prepared), classify.loss) or 1.0
+
+
+def rate_of_fleet(prepared: Prepared, members: int, alone: float) -> float:
+    """Images a second of all members; 0 where no fleet can be, or where its steps would be long."""
+    batch, channels, height, width = shape_of(prepared)
+    if unsuited(prepared.recipe) or members * batch / alone > LONG_STEP:
+        return 0.0
+    try:
+        fleet = stack([new_network(prepared)] * members)
+    except InputError:
+        return 0.0
+
+    def loss(scores: Any, labels: Tensor) -> Tensor:
+        return Losses()(scores, labels.expand(members, -1)).sum()
+
+    return members * images_per_second(choose_plan(prepared), fleet, (batch, members * channels, height, width), loss)
+
+
+def shape_of(prepared: Prepared) -> tuple[int, int, int, int]:
+    """Of the images of a training step."""
+    batch, preprocess = min(prepared.recipe.micro_batch, len(prepared.indices("train"))), prepared.preprocess
+    return batch, preprocess.channels, preprocess.size, preprocess.size
 
 
 @contextmanager

@@ -105,10 +105,15 @@ class Fit:
         self.best = state["best"]
 
     def keep(self) -> None:
-        """A checkpoint of this moment, between two steps. Every generator is a function of the place, see seeds.py."""
+        """A checkpoint of this moment, between two steps."""
+        checkpoint.save(self.run / folder.CHECKPOINT, self.state())
+        self.kept()
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint holds. Every generator is a function of the place, see seeds.py."""
         self.read()
         self.check_sound()
-        state = {
+        return {
             "fingerprint": self.prepared.store.fingerprint,
             "plan": asdict(self.plan),
             "network": self.network.state_dict(),
@@ -118,7 +123,9 @@ class Fit:
             "best": self.best,
             "position": {f.name: getattr(self.position, f.name) for f in fields(Position)},
         }
-        checkpoint.save(self.run / folder.CHECKPOINT, state)
+
+    def kept(self) -> None:
+        """Remember that the state of this moment is in a checkpoint."""
         self.saved = time.monotonic()
         self.saved_step = self.position.epoch * self.batches_per_epoch + self.position.batch
 
@@ -127,12 +134,16 @@ class Fit:
         with Interruption() as interruption, Peak(self.plan.device) as peak:
             if self.saved == -math.inf:
                 self.keep()
-            while self.position.epoch < self.recipe.epochs and not self.stopped():
+            while not self.ended():
                 yield from self.epoch(interruption, peak)
                 yield Epoch(self.position.history[-1], self.recipe.epochs)
             if self.position.epoch < self.recipe.epochs:
                 self.position.notes.append(f"stopped early, after epoch {self.position.epoch} of {self.recipe.epochs}")
                 yield Note(self.position.notes[-1])
+
+    def ended(self) -> bool:
+        """Whether no further epoch is trained."""
+        return self.position.epoch >= self.recipe.epochs or self.stopped()
 
     def stopped(self) -> bool:
         """Whether early stopping ends training here."""
@@ -173,8 +184,12 @@ class Fit:
         for i, batch in self.feed.batches(epoch, self.position.batch):
             self.set_rate(epoch * self.batches_per_epoch + i)
             self.trainer.disturbance.generator.manual_seed(derive(seed, "noise", epoch, i))
-            self.trainer.disturbance.dropout.manual_seed(derive(seed, "dropout", epoch, i))
+            self.trainer.disturbance.dropout.manual_seed(self.dropout_seed(i))
             yield batch
+
+    def dropout_seed(self, batch: int) -> int:
+        """Of what is dropped in this batch of the epoch under way."""
+        return derive(self.recipe.seed, "dropout", self.position.epoch, batch)
 
     def set_rate(self, step: int) -> None:
         """And what else depends on the step: the momentum of one-cycle, the noise on gradients."""

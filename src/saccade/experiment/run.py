@@ -1,7 +1,7 @@
 """A training run from the data to the record; `train` starts one, `resume` goes on with one."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,31 @@ from saccade.writing import replacing, write_text
 Record = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A run of which all is decided, and nothing is written."""
+
+    prepared: Prepared
+    plan: Plan
+    position: Position
+
+
 def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Record]:
     """Train as the recipe says into a new folder; `data` stands in for recipe.data when it is in memory."""
-    position = Position(started=datetime.now(UTC).isoformat(timespec="seconds"))
-    start = time.monotonic()
     if out is not None:
         folder.check_free(out)
+    decided = yield from ready(recipe, data)
+    fit = begin(decided, out)
+    yield Note(f"writing to {fit.run}")
+    if fit.loaded is not None:
+        yield Note(f"weights of {fit.recipe.weights}: {fit.loaded}")
+    return (yield from complete_run(fit))
+
+
+def ready(recipe: Recipe, data: Any = None) -> Work[Ready]:
+    """Read the data, and complete the recipe by it and by what this machine is measured to be fast at."""
+    position = Position(started=datetime.now(UTC).isoformat(timespec="seconds"))
+    start = time.monotonic()
     prepared = yield from prepare(recipe, data)
     check_network(prepared)
     position.times["data"] = time.monotonic() - start
@@ -42,13 +61,12 @@ def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Rec
     plan = choose_plan(prepared)
     position.times["plan"] = time.monotonic() - start
     yield Note(f"plan: {plan}" + (f" (measured: {len(plan.measured)} tried)" if plan.measured else ""))
-    prepared = replace(prepared, recipe=with_plan(prepared.recipe, plan))
-    run = new_folder(prepared, out)
-    yield Note(f"writing to {run}")
-    fit = Fit(prepared, plan, run, position)
-    if fit.loaded is not None:
-        yield Note(f"weights of {prepared.recipe.weights}: {fit.loaded}")
-    return (yield from complete_run(fit))
+    return Ready(replace(prepared, recipe=with_plan(prepared.recipe, plan)), plan, position)
+
+
+def begin(decided: Ready, out: Path | None) -> Fit:
+    """The run at its first step, with its new folder."""
+    return Fit(decided.prepared, decided.plan, new_folder(decided.prepared, out), decided.position)
 
 
 def resume(run: Path, data: Any = None) -> Work[Record]:
@@ -58,6 +76,14 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
     if (run / folder.RECORD).is_file():
         yield Note(f"{run} is finished already; nothing to do")
         return folder.read_record(run)
+    fit = yield from restored(run, state, data)
+    if fit.position.epoch < fit.recipe.epochs:
+        yield Note(f"going on in epoch {fit.position.epoch + 1} after batch {fit.position.batch}")
+    return (yield from complete_run(fit))
+
+
+def restored(run: Path, state: dict[str, Any], data: Any = None) -> Work[Fit]:
+    """The run where the state of a checkpoint left it."""
     start = time.monotonic()
     recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
     prepared = yield from prepare(recipe, data)
@@ -70,9 +96,7 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
     fit.restore(state)
     fit.position.times["data"] += time.monotonic() - start
     folder.write_metrics(run, fit.position.history)
-    if fit.position.epoch < recipe.epochs:
-        yield Note(f"going on in epoch {fit.position.epoch + 1} after batch {fit.position.batch}")
-    return (yield from complete_run(fit))
+    return fit
 
 
 def plan_of(state: dict[str, Any]) -> Work[Plan]:

@@ -15,6 +15,7 @@ import numpy as np
 from saccade.errors import InputError
 from saccade.events import Epoch, Note, Progress, Work
 from saccade.experiment import folder
+from saccade.experiment.fleet import Fleets
 from saccade.experiment.processes import Member, in_processes, result
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import resume, train
@@ -26,12 +27,25 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
+class Engine:
+    """How runs are trained: "serial", or so many `at_once`, in "processes" or in fleets, which is "batched"."""
+
+    kind: str = "serial"
+    at_once: int = 1
+
+
+@dataclass(frozen=True)
 class Study:
-    """The folder of a study, its data where they are in memory, and how many processes train."""
+    """The folder of a study, its data where they are in memory, and how its runs are trained."""
 
     place: Path
     data: Any = None
-    processes: int = 1
+    engine: Engine = Engine()
+
+    @property
+    def processes(self) -> int:
+        """How many train at the same time, by which the seconds of runs are to be divided."""
+        return self.engine.at_once if self.engine.kind == "processes" else 1
 
     def runs(self, members: Sequence[Member]) -> Work[dict[str, Record]]:
         """The record of every member by its name; {"failed": why} for one that could not be trained to its end."""
@@ -39,6 +53,9 @@ class Study:
         left = [member for member in members if member.name not in found]
         if found and left:
             yield Note(f"{len(found)} of {len(members)} runs are done already")
+        if self.engine.kind == "batched" and len(left) > 1:
+            found |= yield from Fleets(self.place, self.data, self.engine.at_once).runs(left)
+            left = [member for member in left if member.name not in found]
         if self.processes > 1 and len(left) > 1:
             found |= yield from in_processes(left, self.processes, self.place, self.data)
         else:
