@@ -24,8 +24,9 @@ from measure import DATA, keep
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from skorch import NeuralNetClassifier
 
-from saccade import ImageClassifier
+from saccade import ImageClassifier, commands
 from saccade.data.sources import open_source
+from saccade.events import finish
 from saccade.zoo import find
 
 IMAGES, FOLDS, EPOCHS, BATCH, ROUNDS = 10_000, 5, 5, 128, 3
@@ -69,6 +70,18 @@ def run(classifier: ImageClassifier | NeuralNetClassifier, data: tuple[np.ndarra
     return round(seconds, 2), round(float(scores.mean()), 4)
 
 
+def crossval(data: tuple[np.ndarray, np.ndarray]) -> Run:
+    """The same by `saccade crossval`, to its report."""
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["SACCADE_CACHE"] = f"{place}/cache"
+        start = time.perf_counter()
+        words = {"network": "lenet5", "epochs": EPOCHS, "batch": BATCH, "split": {"validation": 0}, "out": f"{place}/study"}
+        record = finish(commands.crossval(data, folds=FOLDS, **words))
+        seconds = time.perf_counter() - start
+    print(f"crossval: {seconds:.1f} s", file=sys.stderr, flush=True)
+    return round(seconds, 2), round(record["scores"]["out_of_fold"]["accuracy"]["value"], 4)
+
+
 def ratio(ours: list[Run], peer: list[Run]) -> dict[str, float]:
     """How many times as fast: the median of the rounds, the smallest and the largest."""
     ratios = sorted(other[0] / own[0] for own, other in zip(ours, peer, strict=True))
@@ -81,6 +94,7 @@ def main() -> None:
     floats = (pixels[:, None] / np.float32(255)).astype(np.float32)  # torchvision's ToTensor
     runs: dict[str, list[Run]] = {}
     for _ in range(ROUNDS if count == IMAGES else 1):
+        runs.setdefault("saccade crossval", []).append(crossval((pixels, labels)))
         for jobs in (1, 2):
             ours = ImageClassifier("lenet5", epochs=EPOCHS, batch=BATCH)
             runs.setdefault(f"saccade, n_jobs={jobs}", []).append(run(ours, (pixels, labels), jobs))
@@ -90,7 +104,7 @@ def main() -> None:
             runs[f"saccade, n_jobs={own}"], runs[f"peer, n_jobs={other}"]
         )
         for own, other in ((1, 1), (2, 2), (2, 1))
-    }
+    } | {"saccade crossval over peer n_jobs=1": ratio(runs["saccade crossval"], runs["peer, n_jobs=1"])}
     result = {
         "what": f"{FOLDS}-fold cross_val_score of LeNet-5, {count:,} images of Fashion-MNIST, {EPOCHS} epochs",
         "ratio": ratios,
