@@ -27,11 +27,12 @@ from saccade.data.store import open_stored
 from saccade.events import finish
 from saccade.experiment import fit, run
 from saccade.experiment.advice import Spread, advice
-from saccade.experiment.compare import Series
+from saccade.experiment.compare import Series, check_folds
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.folds import Folds, OutOfFold
 from saccade.experiment.processes import Member, in_processes
 from saccade.experiment.recipe import make_recipe
+from saccade.experiment.setup import prepare
 from saccade.experiment.verdict import contrast, judged, overall
 
 SMALL: dict[str, Any] = {
@@ -264,7 +265,7 @@ def test_with_a_budget_repeats_are_what_it_pays_for(digits: Any, tmp_path: Path,
     assert (whole["repeats"], whole["level"]) == (3, 0.975)
     assert len(whole["pairs"][0]["by_fold"]["a"]) == 3
     clear = words | {"b": {"optimizer": {"lr": 1e-5}}, "epochs": 6}
-    decided = finish(commands.compare(digits, budget=31, out=tmp_path / "decided", **clear | {"folds": 3}))
+    decided = finish(commands.compare(digits, budget=31, out=tmp_path / "decided", **clear | {"folds": 5}))
     assert (decided["verdict"], decided["repeats"], decided["level"]) == ("a", 1, 0.975)
 
 
@@ -302,6 +303,42 @@ def test_bad_words_get_one_clear_line(
 
 
 # --- verdicts, without training
+
+
+def test_every_run_of_a_series_has_its_own_seed() -> None:
+    """One start for all folds would move them together, unseen by the spread between them; a and b share each."""
+    recipe = make_recipe({"data": "digits", "seed": 7})
+    members = Folds(3, 2, 2).members(recipe, "a", 0)
+    assert len({member.recipe.seed for member in members}) == len(members) == 12
+    other = Folds(3, 2, 2).members(recipe.changed(network="plain20"), "b", 0)
+    assert [member.recipe.seed for member in members] == [member.recipe.seed for member in other]
+
+
+def test_recipes_that_would_have_other_folds_are_refused(digits: Any) -> None:
+    """As where duplicates are found in the pixels that one recipe stores, and not in those of the other."""
+    recipe = make_recipe({"data": "arrays", **SMALL})
+    one, other = (finish(prepare(Folds(3).recipe(recipe, seed), digits)) for seed in (0, 1))
+    check_folds({"a": one, "b": one})
+    with pytest.raises(InputError, match="have other folds; give one"):
+        check_folds({"a": one, "b": other})
+
+
+def test_a_class_that_one_fold_would_hold_wholly_is_refused() -> None:
+    """Its images are in three groups, of which the splitter may put all into one fold to make the folds equally large."""
+    labels, units = np.array([0] * 30 + [1] * 6), np.array([*range(30)] + [30, 30, 31, 31, 32, 32])
+    sides = folded(labels, np.full(36, "train"), units, Fold(0, 3), 0)
+    assert set(labels[sides == "train"]) == {0, 1}
+    together = np.array([*range(30)] + [30, 30, 30, 30, 31, 0])  # the last belongs to an image of the other class
+    found = {outcome(labels, together, seed) for seed in range(40)}
+    assert found <= {"divided", "refused"}
+
+
+def outcome(labels: np.ndarray, units: np.ndarray, seed: int) -> str:
+    try:
+        sides = [folded(labels, np.full(len(labels), "train"), units, Fold(i, 2), seed) for i in range(2)]
+    except InputError as error:
+        return "refused" if "one would hold all images of a class" in str(error) else str(error)
+    return "divided" if all(set(labels[each == "train"]) == {0, 1} for each in sides) else "a class is missing"
 
 
 def simulated(seed: int, worse: float = 0.0) -> dict[str, OutOfFold]:
@@ -353,8 +390,10 @@ def test_folds_that_agree_by_chance_prove_nothing() -> None:
 
 def test_the_same_outcomes_are_equivalent_and_sides_can_be_swapped() -> None:
     generator = np.random.default_rng(0)
-    fold = (np.arange(500) % 5)[None]
-    a, b = (outcomes((generator.random((1, 1, 500)) < p).astype(float), fold) for p in (0.9, 0.6))
+    few = outcomes(np.ones((1, 1, 200)), (np.arange(200) % 5)[None])
+    assert judged({"a": few, "b": few}, 0.005, 0.95)["verdict"] == "not distinguishable"  # nothing differed, in 200 images
+    fold = (np.arange(2000) % 5)[None]
+    a, b = (outcomes((generator.random((1, 1, 2000)) < p).astype(float), fold) for p in (0.9, 0.6))
     assert judged({"a": a, "b": a}, 0.005, 0.95)["verdict"] == "equivalent"
     one, other = judged({"a": a, "b": b}, 0.005, 0.95), judged({"a": b, "b": a}, 0.005, 0.95)
     assert (one["verdict"], other["verdict"]) == ("a", "b")

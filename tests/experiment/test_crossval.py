@@ -116,7 +116,7 @@ def test_bias_and_variance_add_up_and_fall_with_more_images(digits: Any, tmp_pat
             assert total == pytest.approx(parts["error"]["value"], abs=1e-9)
     assert many["log_loss"]["error"]["value"] < few["log_loss"]["error"]["value"]
     runs = sorted(each.name for each in (tmp_path / "study").iterdir() if each.is_dir())
-    assert runs == ["200-0", "200-1", "200-2", "40-0", "40-1", "40-2"]
+    assert runs == [f"value-{k}-{i}" for k in range(2) for i in range(3)]
     assert all(read(tmp_path / "study" / name)["test_read"] == 0 for name in runs)
     assert "The error is lowest at split.images 200" in (tmp_path / "study" / "report.html").read_text()
 
@@ -141,10 +141,10 @@ def test_a_learning_curve_doubles_its_images(digits: Any, tmp_path: Path) -> Non
 
 
 def test_values_to_search_are_read_from_the_command_line() -> None:
-    assert searched(["lr=0.1,1e-2,wd=0"]) == {"optimizer.lr": [0.1, 0.01], "optimizer.weight_decay": [0]}
-    assert searched(["lr=0.1", "mix.mixup=0,0.2"]) == {"optimizer.lr": [0.1], "mix.mixup": [0, 0.2]}
+    assert searched(["lr=0.1,1e-2,wd=0"], "search") == {"optimizer.lr": [0.1, 0.01], "optimizer.weight_decay": [0]}
+    assert searched(["lr=0.1", "mix.mixup=0,0.2"], "search") == {"optimizer.lr": [0.1], "mix.mixup": [0, 0.2]}
     with pytest.raises(InputError, match="write a field and its values"):
-        searched(["0.1"])
+        searched(["0.1"], "search")
 
 
 WRONG = {

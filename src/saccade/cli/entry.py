@@ -120,6 +120,8 @@ def evaluate(parser: Parser, words: list[str]) -> int:
 
 def table_of_scores(record: dict[str, Any]) -> str:
     lines = []
+    if not record["scores"]:
+        return "no scores: nothing was held back from training to measure this run by; name labelled images to score it on"
     for part, scores in record["scores"].items():
         for name, s in scores.items():
             lines.append(f"{part:<11} {name:<18} {s['value']:.4f}  ({s['low']:.4f} to {s['high']:.4f}, n = {s['n']:,})")

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from saccade.cli.parsing import SHORT, Parser, answer, nested, numbers, scalar, show
@@ -110,7 +111,7 @@ def crossval(parser: Parser, words: list[str]) -> int:
 
     names = ("folds", "repeats", "seeds", "inner", "final", "engine", "out")
     kept = {name: getattr(options, name) for name in names}
-    work = commands.crossval(options.data, search=searched(options.search), **kept, **given)
+    work = commands.crossval(options.data, search=searched(options.search, "search"), **kept, **given)
     return studied(work, options.json, scored)
 
 
@@ -126,7 +127,7 @@ def bias_variance(parser: Parser, words: list[str]) -> int:
     from saccade.experiment.curves import words_of
 
     work = commands.bias_variance(
-        options.data, searched(options.vary), options.members, options.engine, options.out, **given
+        options.data, searched(options.vary, "vary"), options.members, options.engine, options.out, **given
     )
     return studied(work, options.json, lambda r: "\n".join(words_of(r["field"], row) for row in r["rows"]))
 
@@ -167,7 +168,7 @@ def scored(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def searched(words: list[str]) -> dict[str, list[Any]]:
+def searched(words: list[str], option: str) -> dict[str, list[Any]]:
     """{"optimizer.lr": [0.01, 0.1], ...} of "lr=0.01,0.1,wd=0" and of the same in several words."""
     found: dict[str, list[Any]] = {}
     name = ""
@@ -176,7 +177,7 @@ def searched(words: list[str]) -> dict[str, list[Any]]:
         if equals:
             name = next((field for field, short in SHORT.items() if f"--{before}" in short), before.strip("-"))
         if not name:
-            raise InputError(f'search: write a field and its values, such as lr=0.01,0.1, not "{part}"')
+            raise InputError(f'{option}: write a field and its values, such as lr=0.01,0.1, not "{part}"')
         found.setdefault(name, []).append(scalar(value))
     return found
 
@@ -229,6 +230,6 @@ def studied(work: Any, as_json: bool, text: Callable[[Any], str]) -> int:
     try:
         return answer(show(work), as_json, text)
     except Interrupted as stop:
-        folder = str(stop).rpartition("/")[0]
+        folder = Path(str(stop)).parent
         print(f"\nstopped; nothing is lost: the same words with --out {folder} go on", file=sys.stderr)
         return 130

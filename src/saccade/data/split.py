@@ -86,7 +86,14 @@ def folded(labels: np.ndarray, parts: np.ndarray, units: np.ndarray, fold: Fold,
     groups = None if alone else units[pool]
     result = parts.astype("<U10")  # room for the longest word
     result[pool] = "train"
-    _, chosen = list(splitter.split(pool, labels[pool], groups))[fold.number]
+    divided = list(splitter.split(pool, labels[pool], groups))
+    for train, held in divided:
+        if not len(held) or len(np.unique(labels[pool[train]])) < len(np.unique(labels[pool])):
+            raise InputError(
+                f"{fold.count} folds: with duplicates and groups kept together, one would hold all images of a class, "
+                "or none at all; use fewer folds, or another seed"
+            )
+    _, chosen = divided[fold.number]
     result[pool[chosen]] = "validation"
     return result
 

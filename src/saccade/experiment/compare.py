@@ -6,6 +6,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
@@ -14,6 +16,7 @@ from saccade.experiment.engine import Settled, check_engine, prepare_all, settle
 from saccade.experiment.folds import Folds, OutOfFold, check_done, keep, out_of_fold
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, different_fields, flat
+from saccade.experiment.setup import Prepared
 from saccade.experiment.study import open_study
 from saccade.experiment.verdict import accuracy, counsel, judged
 
@@ -35,6 +38,8 @@ class Comparison:
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:
             raise InputError(f"margin: a difference in accuracy between 0 and 1, such as 0.005, not {self.margin:g}")
+        if self.budget is not None and self.folds.repeats > 1:
+            raise InputError("budget: repeats are what it pays for; leave --repeats out, or --budget")
         if self.budget is not None and self.budget <= 0:
             raise InputError(f"budget: more than no time at all, not {self.budget:g} s")
         check_engine(self.engine)
@@ -55,6 +60,8 @@ def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None =
     asked = {name: how.folds.recipe(recipe, split_seed) for name, recipe in recipes.items()}
     prepared = yield from prepare_all(asked, data)
     check_sizes({name: each.recipe for name, each in prepared.items()})
+    check_folds(prepared)
+    check_different({name: each.recipe for name, each in prepared.items()})
     study = open_study(place, "compare", first, words, data)
     yield Note(f"writing to {study.place}")
     settled = yield from settle(study, prepared, how.folds.runs * len(recipes), how.engine)
@@ -63,7 +70,7 @@ def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None =
     record: Record = {"study": str(study.place), "data": first.data, "folds": folds.count, "repeats": folds.repeats}
     record |= {"seeds": folds.seeds, "margin": how.margin, "level": level, **described(series, found)}
     record |= judged(found, how.margin, level)
-    record |= {"advice": counsel(found, record["pairs"], folds)}
+    record |= {"advice": counsel(found, record["pairs"], folds, level)}
     keep(study, found)
     return record
 
@@ -72,17 +79,21 @@ def check_recipes(recipes: Mapping[str, Recipe]) -> None:
     """InputError where there is nothing to compare, or where the recipes differ in what they must share."""
     if len(recipes) < 2:
         raise InputError("compare: nothing to compare; say what b is, such as --b.network plain20")
+    check_different(recipes)
     for (one, a), (other, b) in combinations(recipes.items(), 2):
         fields = different_fields(a, b)
-        if not fields:
-            raise InputError(
-                f"compare: {one} and {other} are the same recipe; they must differ in a field (a seed will do)"
-            )
         for name in fields:
             if any(name == shared or name.startswith(f"{shared}.") for shared in SHARED):
                 raise InputError(
                     f"compare: {one} and {other} differ in {name}, which a comparison has in common; set it for both"
                 )
+
+
+def check_different(recipes: Mapping[str, Recipe]) -> None:
+    """InputError for two that are the same, as they were asked for or once the data have decided the rest."""
+    for (one, a), (other, b) in combinations(recipes.items(), 2):
+        if not different_fields(a, b):
+            raise InputError(f"compare: {one} and {other} are the same recipe; they must differ in a field (or a seed)")
 
 
 def check_sizes(recipes: Mapping[str, Recipe]) -> None:
@@ -92,6 +103,18 @@ def check_sizes(recipes: Mapping[str, Recipe]) -> None:
         if len(set(values.values())) > 1:
             said = ", ".join(f"{name} {value}" for name, value in values.items())
             raise InputError(f"compare: the recipes differ in images.{what} ({said}); give one --images.{what} for all")
+
+
+def check_folds(prepared: Mapping[str, Prepared]) -> None:
+    """InputError where the recipes would not have the same folds: duplicates are told by the pixels that are stored."""
+    (first, one), *others = prepared.items()
+    for name, other in others:
+        same_images = np.array_equal(one.store.ids, other.store.ids)
+        if not same_images or not np.array_equal(one.parts == "test", other.parts == "test"):
+            raise InputError(
+                f"compare: {first} and {name} store the images at different sizes, find other duplicates, and so would "
+                "have other folds; give one --augment.crop for all"
+            )
 
 
 @dataclass(frozen=True)
@@ -139,6 +162,7 @@ def looks(series: Series, how: Comparison) -> Work[tuple[dict[str, OutOfFold], f
         return found, LEVEL, once
     level = 1 - (1 - LEVEL) / LOOKS
     if judged(found, how.margin, level)["verdict"] != "not distinguishable":
+        yield Note("decided after one round: the rest of the budget is not spent")
         return found, level, once
     folds = replace(how.folds, repeats=rounds)
     yield from series.train(folds)
@@ -175,4 +199,4 @@ def described(series: Series, found: Mapping[str, OutOfFold]) -> Record:
 def differs(base: Recipe, other: Recipe) -> dict[str, Any]:
     """The fields in which a recipe differs from the first, with its own values."""
     values = flat(other.model_dump(mode="json"))
-    return {name: values[name] for name in different_fields(base, other)}
+    return {name: values[name] for name in different_fields(base, other) if values[name] is not None}

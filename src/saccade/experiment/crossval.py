@@ -1,5 +1,6 @@
 """Cross-validation of one recipe; where there is something to choose, inner folds choose and outer folds report."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -16,8 +17,9 @@ from saccade.experiment.engine import check_engine, prepare_all, settle
 from saccade.experiment.folds import Folds, OutOfFold, by_fold, check_done, keep, out_of_fold
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
-from saccade.experiment.study import Study, open_study
+from saccade.experiment.study import Study, open_study, quietly
 from saccade.experiment.verdict import accuracy
+from saccade.writing import write_text
 
 Record = dict[str, Any]
 Choice = dict[str, Any]  # values of fields by their dotted names
@@ -51,8 +53,8 @@ class CrossValidation:
 
     @property
     def runs(self) -> int:
-        several = len(self.choices) > 1
-        return self.folds.runs * (1 + several * self.inner * len(self.choices)) + self.final
+        choosing = self.inner * len(self.choices) if len(self.choices) > 1 else 0
+        return (self.folds.runs + self.final) * (1 + choosing)
 
 
 def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -65,13 +67,15 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
         changed_fields(recipe, choice)  # a value that a field does not take is told before anything is trained
     split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
     prepared = yield from prepare_all({"recipe": how.folds.recipe(recipe, split_seed)}, data)
+    if how.final:  # what the last run cannot do is told before anything is trained
+        yield from quietly(prepare_all({"recipe": on_all(recipe)}, data), "data")
     words = {"folds": vars(how.folds), "search": dict(how.search), "inner": how.inner, "final": how.final}
     study = open_study(place, "crossval", recipe, words, data)
     yield Note(f"writing to {study.place}")
     settled = yield from settle(study, prepared, how.runs, how.engine)
     study, complete = settled.study, settled.recipes["recipe"].changed(seed=recipe.seed)
     members = how.folds.members(complete, "run", split_seed)
-    chosen = yield from choose(study, how, members)
+    chosen = yield from chosen_once(study, how, members)
     members = [Member(m.name, changed_fields(m.recipe, choice)) for m, choice in zip(members, chosen, strict=True)]
     records = yield from study.runs(members)
     check_done(records)
@@ -80,8 +84,20 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
     record = {"study": str(study.place), "data": recipe.data, **described(found, records[members[0].name], how)}
     record["chosen"] = chosen if len(how.choices) > 1 else []
     if how.final:
-        record["final"] = yield from train_on_all(study, how, complete)
+        record["final"] = yield from train_on_all(
+            study, how, complete, [each["epochs"]["best"] for each in records.values()]
+        )
     return record
+
+
+def chosen_once(study: Study, how: CrossValidation, members: Sequence[Member]) -> Work[list[Choice]]:
+    """What was chosen before, where it was: outer runs that are done were trained with it."""
+    file = study.place / "chosen.json"
+    if file.is_file():
+        return json.loads(file.read_text(encoding="utf-8"))
+    chosen = yield from choose(study, how, members)
+    write_text(file, json.dumps(chosen, indent=1) + "\n")
+    return chosen
 
 
 def choose(study: Study, how: CrossValidation, members: Sequence[Member]) -> Work[list[Choice]]:
@@ -94,7 +110,8 @@ def choose(study: Study, how: CrossValidation, members: Sequence[Member]) -> Wor
     for member, search in zip(members, searches, strict=True):
         scores = [np.mean([score(records[each.name]) for each in row]) for row in search]
         if max(scores) < 0:
-            raise InputError(f"search: no choice could be trained: {records[search[0][0].name]['failed']}")
+            why = next(records[each.name]["failed"] for each in search[0] if "failed" in records[each.name])
+            raise InputError(f"search: no choice could be trained: {why}")
         chosen.append(how.choices[int(np.argmax(scores))])
         words = ", ".join(f"{name} {value}" for name, value in chosen[-1].items())
         yield Note(f"{member.name}: {words} (accuracy {max(scores):.4f} on inner folds)")
@@ -105,7 +122,8 @@ def inner_members(how: CrossValidation, member: Member) -> list[list[Member]]:
     """A row for each choice, in it a run for each inner fold; the outer fold is not read."""
     rows = []
     for i, choice in enumerate(how.choices):
-        recipe = changed_fields(member.recipe, choice).changed(checkpoint={"select": "last"})
+        # The inner fold scores the choice: nothing else may be decided by it
+        recipe = changed_fields(member.recipe, choice).changed(checkpoint={"select": "last"}, stop={"patience": None})
         splits = [{"folds": how.inner, "fold": j, "read_test": False} for j in range(how.inner)]
         rows.append([Member(f"{member.name}-choice-{i}-{j}", recipe.changed(split=s)) for j, s in enumerate(splits)])
     return rows
@@ -116,14 +134,24 @@ def score(record: Record) -> float:
     return -1.0 if "failed" in record else float(record["scores"]["validation"]["accuracy"]["value"])
 
 
-def train_on_all(study: Study, how: CrossValidation, recipe: Recipe) -> Work[str]:
-    """The folder of a run on all images with what folds of all of them choose; nothing is left to measure it by."""
+def train_on_all(study: Study, how: CrossValidation, recipe: Recipe, best: Sequence[int]) -> Work[str]:
+    """The folder of a run on all images with what folds of all of them choose; nothing is left to measure it by.
+
+    `best`: the best epochs of the outer runs, of which the median is used where these were stopped early.
+    """
     every = recipe.changed(split={"outer": None, "test": 0})
     chosen = yield from choose(study, how, [Member("final", every)])
-    final = changed_fields(every, chosen[0]).changed(split={"validation": 0}, checkpoint={"select": "last"})
-    records = yield from study.runs([Member("final", final.changed(stop={"patience": None}))])
-    check_done(records)
+    final = on_all(changed_fields(every, chosen[0]))
+    if recipe.stop.patience is not None:
+        final = final.changed(epochs=max(1, round(float(np.median(best)))))
+    check_done((yield from study.runs([Member("final", final)])))
     return str(study.place / "final")
+
+
+def on_all(recipe: Recipe) -> Recipe:
+    """No image is held back, so nothing is decided by one."""
+    split = {"outer": None, "test": 0, "validation": 0}
+    return recipe.changed(split=split, checkpoint={"select": "last"}, stop={"patience": None})
 
 
 def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:

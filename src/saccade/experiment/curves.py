@@ -63,6 +63,7 @@ def learning_curve(
 ) -> Work[Record]:
     """Accuracy on the validation images after training on more and more images, several seeds with their own images each.
 
+    Where the last size is all there are, its trainings share their images, and its interval is for other seeds alone.
     `sizes`: training images; none: five, each twice the one before, the last all there are. `where`: folder, and data in
     memory. The test part is not read.
     """
@@ -81,7 +82,7 @@ def learning_curve(
         row["log_loss"] = float(np.mean([statistics.log_loss(labels, each) for each in likely]))
         row |= {"gain": statistics.mean_over_runs(right - last).to_dict()} if last is not None else {}
         rows, last = [*rows, row], right
-        yield Note(f"{size:,} images: accuracy {row['accuracy']['value']:.4f}")
+        yield Note(f"{row['images']:,} images: accuracy {row['accuracy']['value']:.4f}")
     return described(study, recipe, curve, rows)
 
 
@@ -113,16 +114,17 @@ def trained(
     prepared = yield from prepare_all(varied, data)
     if not len(next(iter(prepared.values())).indices("validation")):
         raise InputError(f"{kind}: it is measured on validation images, and there are none; set --split.validation")
-    study = open_study(place, kind, recipe, asdict(curve), data)
+    words = {"field": curve.field, "values": list(curve.values), "members": curve.members}
+    study = open_study(place, kind, recipe, words, data)
     yield Note(f"writing to {study.place}")
     settled = yield from settle(study, prepared, curve.members * len(varied), curve.engine)
     split = {"seed": recipe.seed if recipe.split.seed is None else recipe.split.seed}
     members = {
         name: [
-            Member(f"{name}-{i}", settled.recipes[name].changed(seed=recipe.seed + i, split=split))
+            Member(f"value-{k}-{i}", settled.recipes[name].changed(seed=recipe.seed + i, split=split))
             for i in range(curve.members)
         ]
-        for name in varied
+        for k, name in enumerate(varied)
     }
     records = yield from settled.study.runs(
         [each for i in range(curve.members) for each in (m[i] for m in members.values())]
@@ -166,7 +168,7 @@ def words_of(field: str, row: Record) -> str:
 
 
 def described(study: Study, recipe: Recipe, curve: Curve, rows: Sequence[Record]) -> Record:
-    first = folder.read_record(study.place / f"{curve.values[0]}-0")
+    first = folder.read_record(study.place / "value-0-0")
     return {
         "study": str(study.place),
         "data": recipe.data,

@@ -1,6 +1,7 @@
 """How this machine trains the runs of a study fastest: measured, then kept for the whole of the study."""
 
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -63,8 +64,15 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
         if kept["fingerprint"] != first.store.fingerprint:
             raise InputError(f"{study.place}: the images have changed since this study began; choose another --out")
         found = {name: make_recipe(words) for name, words in kept["recipes"].items()}
-        return Settled(replace(study, engine=Engine(**kept["engine"])), found)
+        chosen = Engine(**kept["engine"]) if engine == "auto" else Engine(engine, at_once(engine, first))
+        return Settled(replace(study, engine=chosen), found)
     chosen = fastest(first, runs) if engine == "auto" else Engine(engine, at_once(engine, first))
+    if chosen.kind == "processes" and not travels(study.data):
+        if engine != "auto":
+            raise InputError(
+                "engine: these images are of a class of your script, which other processes do not have; serial works"
+            )
+        chosen = Engine()
     share = chosen.at_once if chosen.kind == "processes" else 1
     with threads(max(1, cores() // share)):
         complete = {name: planned(each) for name, each in prepared.items()}
@@ -81,6 +89,14 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
     }
     yield Note(f"{runs} runs, {how[chosen.kind]}")
     return Settled(replace(study, engine=chosen), complete)
+
+
+def travels(data: Any) -> bool:
+    """Whether another process can be given these data: plain arrays can, what a class of the main script made cannot."""
+    try:
+        return b"__main__" not in pickle.dumps(data)
+    except Exception:  # whatever an object raises that cannot be pickled
+        return False
 
 
 def at_once(engine: str, prepared: Prepared) -> int:

@@ -67,7 +67,7 @@ def metadata(model: Model) -> dict[str, str]:
 
 def verify(model: Model, session: Any, pixels: np.ndarray) -> float:
     """The largest difference between the scores here and there, on real images."""
-    images = model.preprocess(torch.from_numpy(pixels))
+    images = model.preprocess(torch.tensor(pixels))
     with torch.inference_mode():
         ours = model.network(images).numpy()
     theirs = session.run(["scores"], {"images": images.contiguous().numpy()})[0]

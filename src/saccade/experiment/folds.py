@@ -35,10 +35,15 @@ class Folds:
         return self.count * self.repeats * self.seeds
 
     def recipe(self, recipe: Recipe, split_seed: int, place: tuple[int, int, int] = (0, 0, 0)) -> Recipe:
-        """The recipe for one repeat, fold and seed; the fold is the test part, validation comes from the rest."""
+        """The recipe for one repeat, fold and seed; the fold is the test part, validation comes from the rest.
+
+        Each run has a seed of its own: with one for all folds, a lucky start would move them all together, and the spread
+        between folds, from which intervals are made, would not show it.
+        """
         repeat, fold, seed = place
         split = {"outer": self.count, "outer_fold": fold, "seed": split_seed + repeat, "test": 0}
-        return recipe.changed(split=split, seed=recipe.seed + self.seeds * repeat + seed)
+        own = self.count * (self.seeds * repeat + seed) + fold
+        return recipe.changed(split=split, seed=recipe.seed + own)
 
     def members(self, recipe: Recipe, name: str, split_seed: int, repeats: Sequence[int] | None = None) -> list[Member]:
         """The runs of some repeats, all by default, in the order of (repeat, seed, fold)."""

@@ -72,6 +72,8 @@ def save(run: Path, model: Model) -> None:
 def load(run: Path) -> Model:
     """The model of a run folder, on the device that it was measured on where this machine has it, else on the CPU."""
     file = run / folder.MODEL
+    if not file.is_file() and (run / "study.json").is_file():
+        raise InputError(f"{run}: this is a study of several runs; name one of the run folders in it")
     if not file.is_file():
         folder.read_record(run)  # says what is missing when this is no finished run
         raise InputError(f"{run}: {folder.MODEL} is missing")

@@ -32,6 +32,9 @@ class Member:
     name: str
     recipe: Recipe
 
+    def __post_init__(self) -> None:
+        assert Path(self.name).name == self.name, f"{self.name} is no name of a folder"
+
 
 def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -41,7 +44,7 @@ class Worker:
     """A process of worker.py. In a session of its own, so that Ctrl-C reaches it once, through us."""
 
     def __init__(self, inbox: "SimpleQueue[tuple[Worker, Message]]", threads: int, place: Path, data: Any):
-        command = [sys.executable, "-m", "saccade.experiment.worker"]
+        command = [sys.executable, "-P", "-m", "saccade.experiment.worker"]  # -P: a queue.py of the user's is not ours
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
@@ -83,8 +86,9 @@ class Worker:
 def workers(count: int, place: Path, data: Any) -> Iterator[tuple[list[Worker], "SimpleQueue[tuple[Worker, Message]]"]]:
     """So many processes, which share the cores; at the end none is left."""
     inbox: SimpleQueue[tuple[Worker, Message]] = SimpleQueue()
-    started = [Worker(inbox, max(1, cores() // count), place, data) for _ in range(count)]
+    started: list[Worker] = []
     try:
+        started.extend(Worker(inbox, max(1, cores() // count), place, data) for _ in range(count))
         yield started, inbox
     finally:
         for worker in started:

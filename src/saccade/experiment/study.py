@@ -4,8 +4,10 @@ A study that was stopped goes on with the same words and folder: finished runs a
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +24,7 @@ from saccade.experiment.run import resume, train
 from saccade.writing import write_text
 
 Record = dict[str, Any]
-WORDS = "study.json"
+WORDS, OWNER = "study.json", "study.pid"
 Result = TypeVar("Result")
 
 
@@ -83,8 +85,10 @@ class Study:
             return folder.read_record(place)
         if (place / folder.CHECKPOINT).is_file():
             return (yield from resume(place, self.data))
-        if place.exists():
-            shutil.rmtree(place)  # it was stopped before its first checkpoint
+        if place.exists():  # it was stopped before its first checkpoint
+            if any(place.iterdir()) and not (place / folder.RECIPE).is_file():
+                raise InputError(f"{place}: this is not the folder of a run; choose another --out")
+            shutil.rmtree(place)
         return (yield from train(member.recipe, place, self.data))
 
     def outcomes(self, names: Iterable[str], part: str) -> np.ndarray:
@@ -119,16 +123,38 @@ def quietly(work: Work[Result], name: str) -> Work[Result]:
 
 def open_study(place: Path | None, kind: str, recipe: Recipe, words: dict[str, Any], data: Any = None) -> Study:
     """The study in this folder, by default runs/<time>-<kind>-<data>; InputError where another one is in it."""
-    asked = {"study": kind, "recipe": recipe.model_dump(mode="json"), **words}
+    asked = json.loads(json.dumps({"study": kind, "recipe": recipe.model_dump(mode="json"), **words}))
     if place is not None and (place / WORDS).is_file():
         kept = json.loads((place / WORDS).read_text(encoding="utf-8"))
-        if kept != json.loads(json.dumps(asked)):
+        if kept != asked:
             different = next(name for name in {**kept, **asked} if kept.get(name) != asked.get(name))
             raise InputError(f"{place}: another study is in there ({different} differs); choose another --out")
+        claim(place)
         return Study(place, data)
     made = folder.create(place, kind, Path(recipe.data).name)
     write_text(made / WORDS, json.dumps(asked, indent=1) + "\n")
+    claim(made)
     return Study(made, data)
+
+
+def claim(place: Path) -> None:
+    """Note that this process works in the study; InputError where another one that is alive does."""
+    file = place / OWNER
+    with suppress(OSError, ValueError):
+        owner = int(file.read_text(encoding="utf-8"))
+        if owner != os.getpid() and is_alive(owner):
+            raise InputError(f"{place}: process {owner} is at work in this study; wait for it, or choose another --out")
+    write_text(file, f"{os.getpid()}\n")
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def seeded(recipe: Recipe, name: str, seeds: int) -> list[Member]:

@@ -23,7 +23,7 @@ def judged(found: Mapping[str, OutOfFold], margin: float, level: float) -> Recor
     pairs = []
     for (a, b), each, p, q in zip(names, contrasts, differ, equal, strict=True):
         verdict = of_pair((a, b), each.value, (float(p), float(q)), 1 - level)
-        interval = each.interval(level).to_dict() | {"n": len(found[a].ids)}
+        interval = within(each.interval(level), len(found[a].ids)).to_dict()
         said = {"p": float(p), "p_equivalent": float(q), "p_unadjusted": each.p_value()}
         pairs.append({"a": a, "b": b, "verdict": verdict, "difference": interval, **said, **paired(found[a], found[b])})
     verdict = overall(list(found), pairs)
@@ -74,11 +74,19 @@ def sized(pair: Record) -> str:
     )
 
 
+def within(interval: statistics.Estimate, images: int) -> statistics.Estimate:
+    """A difference of accuracies is never outside -1 to 1, as the t of two folds would have it."""
+    return statistics.Estimate(interval.value, max(-1.0, interval.low), min(1.0, interval.high), images)
+
+
 def contrast(a: OutOfFold, b: OutOfFold) -> statistics.Contrast:
     """b minus a in accuracy, over folds; its error is never below what so few images allow, however alike the folds are."""
+    assert np.array_equal(a.fold, b.fold), "the recipes were scored on other folds"
     differences = by_fold(b.right - a.right, a)
     found = statistics.corrected_t(differences.ravel(), 1 / differences.shape[1])
-    return replace(found, error=max(found.error, spread(a, b).of_images ** 0.5))
+    units = len(np.unique(a.units))
+    # Two outcomes more, one for each side, as Agresti and Min 2005 add: that no image differed in so few proves nothing
+    return replace(found, error=max(found.error, (spread(a, b).of_images + 2 / units**2) ** 0.5))
 
 
 def spread(a: OutOfFold, b: OutOfFold) -> Spread:
@@ -90,10 +98,11 @@ def spread(a: OutOfFold, b: OutOfFold) -> Spread:
     return Spread(float(folds.var(ddof=1)), of_images)
 
 
-def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], folds: Folds) -> str:
+def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], folds: Folds, level: float) -> str:
     """What to buy next; of several recipes, for the two of which it is the hardest to tell."""
     hardest = max(pairs, key=lambda pair: pair["p"])
-    words = advice(hardest, spread(found[hardest["a"]], found[hardest["b"]]), folds)
+    alone = 1 - (1 - level) / len(pairs)  # Holm asks this of the first of several
+    words = advice(hardest, spread(found[hardest["a"]], found[hardest["b"]]), folds, alone)
     return words if len(pairs) == 1 else f"{hardest['a']} and {hardest['b']}: {words}"
 
 
@@ -101,6 +110,10 @@ def paired(a: OutOfFold, b: OutOfFold) -> Record:
     """What else there is to tell of a pair: fold by fold, image by image, and where the spread comes from."""
     difference = b.right - a.right
     test = statistics.mcnemar(a.right[0, 0] > 0, b.right[0, 0] > 0)
+    alone = len(np.unique(a.units)) == len(a.units)
+    p = (
+        test.p if alone else statistics.permutation_test(difference[0, 0], 0, a.units)
+    )  # McNemar takes images as independent
     images = difference.mean((0, 1))
     these = statistics.paired_bootstrap(images, 0, a.units)
     runs = difference.shape[0] * difference.shape[1]
@@ -113,7 +126,7 @@ def paired(a: OutOfFold, b: OutOfFold) -> Record:
             "worse": examples(a, b, worst_first(images)),
         },
         "these_networks": these.to_dict(),
-        "mcnemar": {"only_a": test.only_a, "only_b": test.only_b, "p": test.p},
+        "mcnemar": {"only_a": test.only_a, "only_b": test.only_b, "p": p},
         "components": vars(statistics.variance_components(difference)),
     }
 
@@ -134,4 +147,8 @@ def accuracy(found: OutOfFold) -> statistics.Estimate:
     """The accuracy of networks trained so, for other training images and seeds; within 0 and 1."""
     means = by_fold(found.right, found)
     interval = statistics.corrected_t(means.ravel(), 1 / means.shape[1]).interval()
-    return statistics.Estimate(interval.value, max(0.0, interval.low), min(1.0, interval.high), len(found.ids))
+    images = statistics.wilson(
+        round(float(found.right.mean()) * len(found.ids)), len(found.ids)
+    )  # folds may agree by chance
+    low, high = min(interval.low, images.low), max(interval.high, images.high)
+    return statistics.Estimate(interval.value, max(0.0, low), min(1.0, high), len(found.ids))

@@ -48,6 +48,9 @@ def listen(stream: BinaryIO, orders: "SimpleQueue[Any]") -> None:
             order = pickle.load(stream)
         except EOFError:
             os._exit(1)
+        except Exception as error:  # the class of the user's data may not be found here
+            print(f"saccade: a process cannot read its data: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
         orders.put(order)
         if order is None:
             return

@@ -63,7 +63,8 @@ def learning_page(record: Record) -> str:
     title = tag("h1", f"{percent(rows[-1]['accuracy']['value'])} after {rows[-1]['images']:,} images")
     lead = (
         f"{record['members']} trainings at each size, each with its own images, scored on {record['scored']:,} validation "
-        "images; the band is the 95 % interval for other trainings and other images."
+        "images; the band is the 95 % interval for other trainings and other images. Where all images train, "
+        "which ones has no part in it."
     )
     if "gain" in rows[-1]:
         lead = (
