@@ -325,10 +325,10 @@ def test_recipes_that_would_have_other_folds_are_refused(digits: Any) -> None:
 
 def test_a_class_that_one_fold_would_hold_wholly_is_refused() -> None:
     """Its images are in three groups, of which the splitter may put all into one fold to make the folds equally large."""
-    labels, units = np.array([0] * 30 + [1] * 6), np.array([*range(30)] + [30, 30, 31, 31, 32, 32])
+    labels, units = np.array([0] * 30 + [1] * 6), np.array([*range(30), 30, 30, 31, 31, 32, 32])
     sides = folded(labels, np.full(36, "train"), units, Fold(0, 3), 0)
     assert set(labels[sides == "train"]) == {0, 1}
-    together = np.array([*range(30)] + [30, 30, 30, 30, 31, 0])  # the last belongs to an image of the other class
+    together = np.array([*range(30), 30, 30, 30, 30, 31, 0])  # the last belongs to an image of the other class
     found = {outcome(labels, together, seed) for seed in range(40)}
     assert found <= {"divided", "refused"}
 
