@@ -15,7 +15,8 @@ LIMIT = 1000  # more runs than these nobody trains to settle one question
 class Components:
     """Variances of one outcome: by image, by division into folds, by seed, by image within a division, and the rest.
 
-    A seed is one training of all folds, each fold with a start of its own. `split` and `seed` move all images at once (the mean of a run); `image_by_split` and `residual` move each for itself.
+    A seed is one training of all folds, each fold with a start of its own. `split` and `seed` move all images at once (the
+    mean of a run); `image_by_split` and `residual` move each for itself.
     None is what the runs at hand cannot tell apart; `variance_components` says where it is counted then.
     """
 
