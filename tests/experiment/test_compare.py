@@ -29,10 +29,12 @@ from saccade.experiment import fit, run
 from saccade.experiment.advice import Spread, advice
 from saccade.experiment.compare import Series, check_folds
 from saccade.experiment.division import bootstrap_sample
+from saccade.experiment.engine import travels
 from saccade.experiment.folds import Folds, OutOfFold
 from saccade.experiment.processes import Member, in_processes
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.setup import prepare
+from saccade.experiment.study import Study, open_study
 from saccade.experiment.verdict import contrast, judged, overall
 
 SMALL: dict[str, Any] = {
@@ -253,6 +255,40 @@ def test_an_interrupted_comparison_in_processes_loses_nothing(tmp_path: Path) ->
     second = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert second.returncode == 0, second.stderr
     assert json.loads(second.stdout)["pairs"][0]["verdict"] in ("a", "b", "equivalent", "not distinguishable")
+
+
+def test_a_study_at_which_another_process_works_is_left_alone(tmp_path: Path) -> None:
+    recipe = make_recipe({"data": "digits"})
+    place = open_study(tmp_path / "study", "compare", recipe, {}).place
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    (place / "study.pid").write_text(f"{other.pid}\n")
+    with pytest.raises(InputError, match=f"process {other.pid} is at work in this study"):
+        open_study(place, "compare", recipe, {})
+    other.communicate(b"\n")
+    assert open_study(place, "compare", recipe, {}).place == place
+
+
+def test_nothing_that_is_no_run_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "a-0-0-fold-0").mkdir()
+    (tmp_path / "a-0-0-fold-0" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="this is not the folder of a run"):
+        finish(Study(tmp_path).run(Member("a-0-0-fold-0", make_recipe({"data": "digits"}))))
+    assert (tmp_path / "a-0-0-fold-0" / "thesis.txt").read_text() == "mine"
+    with pytest.raises(AssertionError):
+        Member("../elsewhere", make_recipe({"data": "digits"}))
+
+
+def test_data_of_the_main_script_stay_in_its_process(digits: Any) -> None:
+    assert travels(digits)
+    assert travels(None)
+    mine = type("Mine", (), {"__module__": "__main__"})
+    assert not travels(mine())
+    assert not travels(lambda: None)
+
+
+def test_a_study_is_no_run(study: Any) -> None:
+    with pytest.raises(InputError, match="this is a study of several runs"):
+        finish(commands.predict(study[1], study[1] / "none.png"))
 
 
 def test_with_a_budget_repeats_are_what_it_pays_for(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

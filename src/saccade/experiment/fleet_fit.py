@@ -201,8 +201,10 @@ class FleetFit:
                 failed.append(fit)
                 self.found[fit.run.name] = {"failed": str(error)}
                 yield Note(f"{fit.run.name}: failed: {error}")
-        for fit in failed if self.file.is_file() else ():
-            checkpoint.save(fit.run / folder.CHECKPOINT, checkpoint.load(self.file)["members"][fit.run.name])
+        last = checkpoint.load(self.file)["members"] if failed and self.file.is_file() else {}
+        for fit in failed:
+            if fit.run.name in last:
+                checkpoint.save(fit.run / folder.CHECKPOINT, last[fit.run.name])
         self.leave(failed)
 
     def leave(self, those: Sequence[Fit]) -> None:

@@ -139,11 +139,11 @@ def open_study(place: Path | None, kind: str, recipe: Recipe, words: dict[str, A
 
 def claim(place: Path) -> None:
     """Note that this process works in the study; InputError where another one that is alive does."""
-    file = place / OWNER
-    with suppress(OSError, ValueError):
+    file, owner = place / OWNER, os.getpid()
+    with suppress(OSError, ValueError):  # not there, or not whole
         owner = int(file.read_text(encoding="utf-8"))
-        if owner != os.getpid() and is_alive(owner):
-            raise InputError(f"{place}: process {owner} is at work in this study; wait for it, or choose another --out")
+    if owner != os.getpid() and is_alive(owner):
+        raise InputError(f"{place}: process {owner} is at work in this study; wait for it, or choose another --out")
     write_text(file, f"{os.getpid()}\n")
 
 

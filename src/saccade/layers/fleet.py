@@ -269,6 +269,8 @@ def members(fleet: Fleet) -> list[nn.Module]:
 def widened(path: str, module: nn.Module, own: Sequence[nn.Module], draws: Draws) -> nn.Module:
     """What stands in the place of a module of a member: itself, changed, or another. `own`: the members' own modules."""
     kind = type(module)
+    if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.momentum is None:
+        raise InputError(f"{path}: a fleet knows no batch norm with a plain average over all batches (momentum None)")
     if kind in RANDOM:
         return AloneAtRandom(own, draws)
     if kind in FORMS:
