@@ -64,6 +64,7 @@ class Parser(argparse.ArgumentParser):
         from saccade.experiment.recipe import field_names
 
         names = field_names()
+        self.usage = self.usage or "%(prog)s DATA [options, and any field of the recipe: --FIELD X]"
         self.add_argument("data", nargs="?", metavar="DATA", help=names.pop("data"))
         self.add_argument("--recipe", metavar="FILE", help="a file of the fields below, or a name; options given here win")
         fields = self.add_argument_group("recipe")

@@ -102,7 +102,7 @@ def compare(  # noqa: PLR0913 - the words of the command line
 
     own = {name: fields.pop(name) for name in LETTERS if name in fields}
     how = Comparison(Folds(folds, repeats, seeds), margin, seconds_of(budget), engine)
-    recipes = {name: lettered(data, own.get(name, {}), fields) for name in sorted({"a", *own})}
+    recipes = {name: lettered(name, data, own.get(name, {}), fields) for name in sorted({"a", *own})}
     record = yield from work(recipes, how, folder_of(out), in_memory(data))
     shown = [each["id"] for pair in record["pairs"] for key in ("better", "worse") for each in pair["flips"][key]]
     return (yield from kept(record, compare_page(record, pictures_of(record["fingerprint"], shown))))
@@ -181,14 +181,17 @@ def learning_curve(
     return (yield from kept(record, learning_page(record)))
 
 
-def lettered(data: Any, own: str | Path | dict[str, Any], common: dict[str, Any]) -> Recipe:
-    """The recipe of one letter: the fields for all, then its own."""
+def lettered(letter: str, data: Any, own: str | Path | dict[str, Any], common: dict[str, Any]) -> Recipe:
+    """The recipe of one letter: the fields for all, then its own; InputError that names the letter."""
     own = {"recipe": own} if isinstance(own, str | Path) else dict(own)
     both = dict(common)
     for name, value in own.items():
         known = both.get(name)
         both[name] = known | value if isinstance(value, dict) and isinstance(known, dict) else value
-    return recipe_of(data, **both)
+    try:
+        return recipe_of(data, **both)
+    except InputError as error:
+        raise InputError(f"{letter}: {error}") from None
 
 
 def seconds_of(budget: float | str | None) -> float | None:

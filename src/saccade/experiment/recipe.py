@@ -324,11 +324,11 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
             place.pop()
         field = ".".join(place)
         if first["type"] == "extra_forbidden":
-            raise InputError(f'{origin}: there is no field "{field}"{suggestion(field, field_names())}') from error
+            raise InputError(f'{origin}: there is no field "{field}"{suggestion(field, field_names())}') from None
         if first["type"] == "missing":
-            raise InputError(f'{origin}: the field "{field}" is missing') from error
+            raise InputError(f'{origin}: the field "{field}" is missing') from None
         expected = re.sub("^Input should be", "should be", first["msg"]).split(", unable")[0]
-        raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}") from error
+        raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}") from None
 
 
 def different_fields(a: Recipe, b: Recipe) -> list[str]:
