@@ -288,6 +288,8 @@ def test_data_of_the_main_script_stay_in_its_process(digits: Any) -> None:
 
 def test_a_study_is_no_run(study: Any) -> None:
     with pytest.raises(InputError, match="this is a study of several runs"):
+        finish(commands.evaluate(study[1]))
+    with pytest.raises(InputError, match="this is a study of several runs"):
         finish(commands.predict(study[1], study[1] / "none.png"))
 
 

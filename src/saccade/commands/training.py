@@ -92,6 +92,8 @@ def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[R
     from saccade.experiment.predict import evaluate as work
 
     record = folder.read_record(Path(run))
+    if "scores" not in record:
+        raise InputError(f"{run}: this is a study of several runs; name one of the run folders in it")
     if data is None:
         if views == "center":
             return record
