@@ -1,6 +1,8 @@
 """Steps, micro-batches, memory, checkpoints, schedules, the plan."""
 
 import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,29 @@ def test_a_plan_in_16_bits_trains_with_weights_in_32() -> None:
         assert network(torch.randn(8, 3, 32, 32)).dtype == torch.bfloat16
 
 
+def test_the_images_last_plan_takes_the_steps_of_torch() -> None:
+    images, labels = torch.rand(24, 1, 28, 28), torch.randint(10, (24,))
+    networks = []
+    for plan in (PLAIN, replace(PLAIN, images_last=True)):
+        torch.manual_seed(0)
+        networks.append(find("lenet5").build(10, 1))
+        made = trainer(networks[-1], 9)  # in three parts
+        made.network = plan.form(networks[-1])
+        for _ in range(5):
+            made.step(images, labels)
+    for one, other in zip(*(network.parameters() for network in networks), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+def test_an_images_last_plan_that_cannot_be_is_refused() -> None:
+    wish = partial(Wishes, images_last=True)
+    for wishes, network in ((wish(precision="bf16"), "lenet5"), (wish(compiled=True), "lenet5"), (wish(), "resnet18")):
+        with pytest.raises(InputError, match="images_last"):
+            choose(lambda network=network: find(network).build(10, 1), (8, 1, 32, 32), wishes, classify.loss)
+    found = choose(lambda: find("resnet20").build(10, 3), (8, 3, 32, 32), Wishes("cpu"), classify.loss)
+    assert not any("images-last" in choice for choice, _ in found.measured)
+
+
 def test_the_most_exact_plan_is_kept_unless_another_is_clearly_faster() -> None:
     exact, quick = Plan("cpu", "fp32", True, False), Plan("cpu", "bf16", True, False)
     assert fastest([(exact, 100.0), (quick, 109.0)])[0] == exact
@@ -156,6 +181,11 @@ def test_the_plan_is_measured_once_and_obeys_wishes() -> None:
         return find("lenet5").build(10, 1)
 
     first = choose(build, (16, 1, 28, 28), Wishes(device="cpu"), classify.loss)
-    assert len(first.measured) == 3
+    assert [choice for choice, _ in first.measured[:3]] == [
+        "cpu, fp32, channels-last",
+        "cpu, fp32, channels-first",
+        "cpu, fp32, images-last",
+    ]
+    assert len(first.measured) == 4
     assert choose(build, (16, 1, 28, 28), Wishes(device="cpu"), classify.loss) == first
     assert choose(build, (16, 1, 28, 28), Wishes("cpu", "fp32", True), classify.loss) == Plan("cpu", "fp32", True, False)

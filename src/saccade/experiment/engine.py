@@ -75,7 +75,7 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
         chosen = Engine()
     share = chosen.at_once if chosen.kind == "processes" else 1
     with threads(max(1, cores() // share)):
-        complete = {name: planned(each) for name, each in prepared.items()}
+        complete = {name: planned(each, runs) for name, each in prepared.items()}
     words = {
         "engine": asdict(chosen),
         "fingerprint": first.store.fingerprint,
@@ -106,21 +106,21 @@ def at_once(engine: str, prepared: Prepared) -> int:
     return cores() if engine == "processes" else 1
 
 
-def planned(prepared: Prepared) -> Recipe:
+def planned(prepared: Prepared, runs: int) -> Recipe:
     """With the plan of this machine: all runs of a recipe compute with the same precision."""
-    return with_plan(prepared.recipe, choose_plan(prepared))
+    return with_plan(prepared.recipe, choose_plan(prepared, runs))
 
 
 def fastest(prepared: Prepared, runs: int) -> Engine:
     """The engine that has the runs done first, by the rates of training steps; the simplest unless another clearly is."""
-    together, images = rate(prepared), runs * prepared.recipe.epochs * len(prepared.indices("train"))
+    together, images = rate(prepared, runs), runs * prepared.recipe.epochs * len(prepared.indices("train"))
     if runs < 2 or images < together * START_SECONDS:  # done before another process has begun
         return Engine()
     seconds = {Engine(): images / together}
     count = min(cores(), runs)
     if count > 1 and device_of(prepared.recipe.plan.device) == "cpu":
         with threads(max(1, cores() // count)):
-            alone = rate(prepared)
+            alone = rate(prepared, runs)
         rounds = -(-runs // count)
         seconds[Engine("processes", count)] = START_SECONDS + rounds * (images / runs) / alone
     largest = at_once("batched", prepared)
@@ -130,9 +130,9 @@ def fastest(prepared: Prepared, runs: int) -> Engine:
     return min(seconds, key=lambda engine: seconds[engine])
 
 
-def rate(prepared: Prepared) -> float:
+def rate(prepared: Prepared, runs: int) -> float:
     """Images a second of a training step with the threads that torch has now."""
-    return images_per_second(choose_plan(prepared), new_network(prepared), shape_of(prepared), classify.loss) or 1.0
+    return images_per_second(choose_plan(prepared, runs), new_network(prepared), shape_of(prepared), classify.loss) or 1.0
 
 
 def rate_of_fleet(prepared: Prepared, members: int, alone: float) -> float:

@@ -75,6 +75,7 @@ def about_plan(plan: Plan, micro_batch: int) -> dict[str, Any]:
         "precision": plan.precision,
         "channels_last": plan.channels_last,
         "compiled": plan.compiled,
+        "images_last": plan.images_last,
         "micro_batch": micro_batch,
         "measured": [{"choice": name, "images_per_second": rate} for name, rate in plan.measured],
     }

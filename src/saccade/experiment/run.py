@@ -27,6 +27,8 @@ from saccade.writing import replacing, write_text
 
 Record = dict[str, Any]
 
+WORTH_COMPILING = 30_000  # images to train on, for kernels that take some five seconds, once on a machine
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -139,19 +141,24 @@ def check_network(prepared: Prepared) -> None:
         ) from error
 
 
-def choose_plan(prepared: Prepared) -> Plan:
+def choose_plan(prepared: Prepared, runs: int = 1) -> Plan:
+    """The fastest way to train so many runs of the recipe; for few images none that takes long to be tried."""
     recipe, preprocess = prepared.recipe, prepared.preprocess
-    wishes = Wishes(recipe.plan.device, recipe.plan.precision, recipe.plan.channels_last, recipe.plan.compiled)
+    wishes = Wishes(**recipe.plan.model_dump(exclude={"micro_batch"}))
     batch = min(recipe.micro_batch, len(prepared.indices("train")))
     shape = (batch, preprocess.channels, preprocess.size, preprocess.size)
-    if recipe.epochs * len(prepared.indices("train")) < MEASURED_STEPS * 4 * batch:  # measuring would take longer than it
-        wishes = Wishes(wishes.device, wishes.precision or "fp32", wishes.channels_last is not False, wishes.compiled)
+    images = runs * recipe.epochs * len(prepared.indices("train"))
+    if images < WORTH_COMPILING and not wishes.images_last:
+        wishes = replace(wishes, images_last=False)
+    if images < MEASURED_STEPS * 4 * batch:  # measuring would take longer than it saves
+        wishes = replace(wishes, precision=wishes.precision or "fp32", channels_last=wishes.channels_last is not False)
     return choose(lambda: new_network(prepared), shape, wishes, classify.loss)
 
 
 def with_plan(recipe: Recipe, plan: Plan) -> Recipe:
     """What decides the bits of a run is written down, measured or wished; the device is left to the machine at hand."""
-    return recipe.changed(plan={"precision": plan.precision, "channels_last": plan.channels_last})
+    chosen = {"precision": plan.precision, "channels_last": plan.channels_last, "images_last": plan.images_last}
+    return recipe.changed(plan=chosen)
 
 
 def complete_run(fit: Fit) -> Work[Record]:

@@ -221,6 +221,7 @@ def machine(record: Record) -> str:
     plan, m = record["plan"], record["machine"]
     tried = "".join(tag("li", f"{text(t['choice'])}: {t['images_per_second']:,.0f} images/s") for t in plan["measured"])
     layout = "channels-last" if plan["channels_last"] else "channels-first"
+    layout = "images-last" if plan.get("images_last") else layout  # which records of before do not name
     rows = {
         "processor": f"{m['cpu']}, {m['cores']} cores" + (f"; {m['gpu']}" if m["gpu"] else ""),
         "memory": f"{(m['memory_bytes'] or 0) / 2**30:.1f} GiB",

@@ -16,6 +16,7 @@ from torch import nn
 
 from saccade.data.cache import cache_folder
 from saccade.errors import InputError, suggestion
+from saccade.layers.images_last import images_last, suits
 from saccade.training.steps import Objective
 
 MEASURED_STEPS = 5
@@ -32,6 +33,7 @@ class Plan:
     precision: str  # "fp32" or "bf16"
     channels_last: bool
     compiled: bool
+    images_last: bool = False  # the form of layers/images_last.py, float32 on a CPU
     measured: tuple[tuple[str, float], ...] = ()
 
     def autocast(self) -> AbstractContextManager:
@@ -43,9 +45,18 @@ class Plan:
     def memory_format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
+    def form(self, network: nn.Module) -> nn.Module:
+        """What a training step calls; its parameters and buffers are those of the network."""
+        if self.compiled:
+            return torch.compile(network)  # type: ignore[return-value]
+        return images_last(network) if self.images_last else network
+
+    @property
+    def layout(self) -> str:
+        return "images-last" if self.images_last else "channels-last" if self.channels_last else "channels-first"
+
     def __str__(self) -> str:
-        layout = "channels-last" if self.channels_last else "channels-first"
-        return f"{self.device}, {self.precision}, {layout}{', compiled' if self.compiled else ''}"
+        return f"{self.device}, {self.precision}, {self.layout}{', compiled' if self.compiled else ''}"
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class Wishes:
     precision: str | None = None
     channels_last: bool | None = None
     compiled: bool | None = None
+    images_last: bool | None = None
 
 
 def device_of(wish: str | None) -> str:
@@ -78,7 +90,14 @@ def candidates(wishes: Wishes) -> list[Plan]:
     device = device_of(wishes.device)
     precisions = [wishes.precision] if wishes.precision else ["fp32", "bf16"]
     layouts = [True, False] if wishes.channels_last is None else [wishes.channels_last]
-    return [Plan(device, p, layout, bool(wishes.compiled)) for p in precisions for layout in layouts]
+    plans = [Plan(device, p, layout, bool(wishes.compiled)) for p in precisions for layout in layouts]
+    own = Plan(device, "fp32", channels_last=False, compiled=False, images_last=True)
+    if wishes.images_last:
+        if device != "cpu" or wishes.precision == "bf16" or wishes.compiled:
+            raise InputError("plan.images_last: it is for fp32 on a CPU, not compiled; leave it out")
+        return [own]
+    measured = wishes.images_last is None and wishes.channels_last is None and device == "cpu" and not wishes.compiled
+    return [*plans, own] if measured and "fp32" in precisions else plans
 
 
 def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wishes: Wishes, objective: Objective) -> Plan:
@@ -90,6 +109,8 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     plans = candidates(wishes)
     if wishes.compiled:
         check_compiler(plans[0], build(), shape, objective)
+    if wishes.images_last:
+        check_suits(build())
     if len(plans) == 1:
         return plans[0]
     shape = (max(2, min(shape[0], MEASURED_PIXELS // (shape[2] * shape[3]))), *shape[1:])
@@ -97,9 +118,12 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     kept = cache_folder() / "plans" / f"{_key(network, shape, plans)}.json"
     if (plan := _kept(kept)) is not None:
         return plan
+    if not suits(network):
+        plans = [plan for plan in plans if not plan.images_last]
     exact = [plan for plan in plans if plan.precision == plans[0].precision]
     rates = [(plan, images_per_second(plan, network, shape, objective)) for plan in exact]
-    layout = max(rates, key=lambda pair: pair[1])[0].channels_last  # which is the better one does not hang on precision
+    torchs = [pair for pair in rates if not pair[0].images_last]
+    layout = max(torchs, key=lambda pair: pair[1])[0].channels_last  # which is the better one does not hang on precision
     others = [plan for plan in plans if plan not in exact and plan.channels_last == layout]
     rates += [(plan, images_per_second(plan, network, shape, objective)) for plan in others]
     best = fastest(rates)
@@ -108,6 +132,15 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     plan = replace(best[0], measured=tuple((str(plan), round(rate, 1)) for plan, rate in rates))
     _keep(kept, plan)
     return plan
+
+
+def check_suits(network: nn.Module) -> None:
+    """InputError where the network has no images-last form."""
+    if not suits(network):
+        raise InputError(
+            "plan.images_last: it is for networks all of whose convolutions have stride 1, one group and few channels; "
+            "leave it out"
+        )
 
 
 def check_compiler(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> None:
@@ -128,7 +161,7 @@ def fastest(rates: list[tuple[Plan, float]]) -> tuple[Plan, float]:
 def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     """The median rate of forward and backward after one to warm up; 0 where this plan does not run at all."""
     network = network.to(plan.device).to(memory_format=plan.memory_format).train()
-    called = torch.compile(network) if plan.compiled else network
+    called = plan.form(network)
     images = torch.zeros(shape, device=plan.device).to(memory_format=plan.memory_format)
     labels = torch.zeros(len(images), dtype=torch.long, device=plan.device)
     seconds: list[float] = []

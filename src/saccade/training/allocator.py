@@ -1,0 +1,22 @@
+"""Memory that a training step frees is kept for the next one, which asks for the same again."""
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+LARGEST = 32 * 2**20  # what glibc takes as a threshold; larger blocks are mapped anew each time
+MOST = 2**31 - 1
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to give no freed memory back to the system, which hands it out again as zeroed pages at each step.
+
+    Seen with LeNet-5 at batch 128 on two threads: 3.9 ms a step instead of 6.6; nothing at batch 64. Does nothing where
+    the C library is another one.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST)
+        mallopt(M_TRIM_THRESHOLD, MOST)

@@ -1,0 +1,140 @@
+"""The images-last form of a network against torch's own convolution, ReLU and pooling, forward and backward."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from saccade.layers.images_last import ConvolutionReluPool, MaxPool, images_last, is_images_last, suits
+from saccade.zoo import find
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def gradients(network: nn.Module, x: Tensor) -> list[Tensor]:
+    """What the network gives, and the gradients of a weighted sum of it: of the images, then of the parameters."""
+    x = x.clone().requires_grad_()
+    network.zero_grad()
+    out = network(x)
+    weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view(out.shape)
+    (out * weights).sum().backward()
+    return [out.detach(), x.grad, *(parameter.grad for parameter in network.parameters())]
+
+
+def distance(found: list[Tensor], wanted: list[Tensor]) -> float:
+    """The largest, as a share of the largest value of each tensor or of 1."""
+    return max(((a - b).abs().max() / b.abs().max().clamp(min=1)).item() for a, b in zip(found, wanted, strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 7), st.integers(6, 13), st.integers(6, 13)),
+    st.integers(1, 7),
+    st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    st.booleans(),
+    st.booleans(),
+    st.data(),
+)
+def test_convolutions_of_any_shape(shape, outputs, kernel, biased, pooled, data) -> None:  # noqa: PLR0913
+    padding = tuple(data.draw(st.integers(0, side - 1)) for side in kernel)
+    torch.manual_seed(sum(shape) + outputs)
+    convolution = nn.Conv2d(shape[1], outputs, kernel, padding=padding, bias=biased)
+    network = nn.Sequential(convolution, nn.ReLU(), nn.MaxPool2d(2)) if pooled else nn.Sequential(convolution)
+    sides = [size + 2 * pad - side + 1 for size, pad, side in zip(shape[2:], padding, kernel, strict=True)]
+    if pooled and min(sides) < 2:
+        return
+    x = torch.randn(shape)
+    form = images_last(network)
+    assert type(form[0]) is not nn.Conv2d
+    assert distance(gradients(form, x), gradients(network, x)) < 1e-5
+
+
+def test_lenet5_at_several_sizes_and_channels() -> None:
+    for channels, side in ((1, 28), (3, 33), (1, 40)):
+        torch.manual_seed(side)
+        network = find("lenet5").build(10, channels)
+        form = images_last(network)
+        assert sum(isinstance(each, ConvolutionReluPool) for each in form.modules()) == 2
+        x = torch.randn(5, channels, side, side)
+        assert distance(gradients(form, x), gradients(network, x)) < 1e-5
+
+
+@pytest.mark.parametrize("side", [6, 7])
+def test_pooling_takes_the_first_of_equal_ones(side: int) -> None:
+    x = torch.randint(-1, 2, (5, 3, side, side), generator=torch.Generator().manual_seed(0)).float()
+    found, wanted = (gradients(each, x) for each in (images_last(nn.MaxPool2d(2)), nn.MaxPool2d(2)))
+    assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize("network", [nn.MaxPool2d(2), nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2))])
+def test_what_is_not_finite_stays_so_and_where_it_is(network: nn.Module) -> None:
+    torch.manual_seed(1)
+    x = torch.rand(3, 1, 8, 8)
+    x[0, 0, 3, 4], x[2, 0, 0, 7] = torch.nan, torch.inf
+    found, wanted = images_last(network)(x), network(x)
+    assert torch.equal(found.isfinite(), wanted.isfinite())
+    assert not wanted.isfinite().all()
+    finite = wanted.isfinite()
+    torch.testing.assert_close(found[finite], wanted[finite])
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    torch.manual_seed(0)
+    form, x = images_last(find("lenet5").build(10, 1)), torch.randn(33, 1, 28, 28)
+    convolutions = nn.Sequential(form.stem, form.stages)  # the dense layers are torch's
+    found = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        found.append(gradients(convolutions, x))
+    assert all(torch.equal(a, b) for each in found[1:] for a, b in zip(each, found[0], strict=True))
+
+
+def test_it_is_another_form_of_the_same_network() -> None:
+    """Its steps train the tree it was made from, running statistics included; nothing is renamed."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2)
+    )
+    form, x = images_last(network), torch.randn(6, 1, 8, 8)
+    assert all(a is b for a, b in zip(form.parameters(), network.parameters(), strict=True))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    F.cross_entropy(form(x), torch.tensor([0, 1] * 3)).backward()
+    torch.optim.SGD(network.parameters(), lr=0.1).step()
+    assert all(not torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert type(network[0]) is nn.Conv2d
+    assert type(network[3]) is nn.MaxPool2d
+
+
+def test_maps_stay_images_last_between_layers() -> None:
+    form = images_last(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.MaxPool2d(2)))
+    assert is_images_last(form(torch.randn(6, 1, 12, 12)))
+    assert isinstance(form[3], MaxPool)
+
+
+@pytest.mark.parametrize(
+    ("layer", "does"),
+    [
+        (nn.Conv2d(3, 8, 3), True),
+        (nn.Conv2d(3, 8, 3, padding="same"), False),
+        (nn.Conv2d(3, 8, 3, stride=2), False),
+        (nn.Conv2d(4, 8, 3, groups=2), False),
+        (nn.Conv2d(4, 8, 3, dilation=2), False),
+        (nn.Conv2d(4, 8, 3, padding=1, padding_mode="circular"), False),
+        (nn.Conv2d(4, 8, 1, padding=1), False),
+        (nn.Conv2d(64, 8, 3), False),
+        (nn.ConvTranspose2d(4, 8, 3), False),
+        (nn.Linear(4, 8), False),
+    ],
+)
+def test_what_it_suits(layer: nn.Module, does: bool) -> None:
+    assert suits(nn.Sequential(layer, nn.ReLU())) is does
+    assert suits(nn.Sequential(nn.Conv2d(3, 4, 3), layer)) is (does or isinstance(layer, nn.Linear))
