@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from saccade.data import augment
-from saccade.data.augment import BRIGHTNESS, CONTRAST, SATURATION, Augment
+from saccade.data.augment import BRIGHTNESS, CONTRAST, SATURATION, Augment, colour
 from saccade.data.preprocess import LEAST_STD, Preprocess, center_crop, pixels_to_float, statistics_of
 from saccade.data.resample import by_products, one_by_one, resized_crop, triangle_weights
 from saccade.errors import InputError
@@ -209,12 +210,13 @@ ADJUST = {BRIGHTNESS: V.adjust_brightness, CONTRAST: V.adjust_contrast, SATURATI
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_recolour_gives_torchvisions_pixels(photographs: Tensor, channels: int) -> None:
+@pytest.mark.parametrize("way", [colour.one_by_one, colour.at_once])
+def test_recolour_gives_torchvisions_pixels(photographs: Tensor, way: Callable, channels: int) -> None:
     images = photographs[:, :channels]
     kinds = 3 if channels == 3 else 2
     operations = torch.rand(len(images), kinds, generator=generator(1)).argsort(dim=1)
     factors = 2 * torch.rand(len(images), kinds, generator=generator(2))
-    ours = augment.recolour(images, operations, factors)
+    ours = way(images, operations, factors)
     for image, order, strengths, result in zip(images, operations.tolist(), factors.tolist(), ours, strict=True):
         for operation, factor in zip(order, strengths, strict=True):
             image = ADJUST[operation](image, factor)

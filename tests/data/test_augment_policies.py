@@ -1,5 +1,6 @@
 """RandAugment, TrivialAugment and AugMix against torchvision's v2 transforms: each operation, and the draws."""
 
+from collections.abc import Callable
 from unittest import mock
 
 import pytest
@@ -35,7 +36,8 @@ def theirs(image: Tensor, name: str, magnitude: float, interpolation: Interpolat
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("space", SPACES)
-def test_every_operation_at_every_magnitude_is_torchvisions(space: str, channels: int) -> None:
+@pytest.mark.parametrize("way", [policies.one_by_one, policies.at_once])
+def test_every_operation_at_every_magnitude_is_torchvisions(way: Callable, space: str, channels: int) -> None:
     ours, transform, bins = SPACES[space]
     table = ours.magnitudes(bins, SIDES)
     known = {code: name for code, name in enumerate(policies.OPERATIONS) if name in transform._AUGMENTATION_SPACE}
@@ -47,7 +49,7 @@ def test_every_operation_at_every_magnitude_is_torchvisions(space: str, channels
     for level in range(0, bins, 1 if bins == 10 else 3):
         magnitudes = table[operations, level] * signs
         sampling, mode = (NEAREST, InterpolationMode.NEAREST) if level % 2 else (BILINEAR, InterpolationMode.BILINEAR)
-        made = policies.apply(images.float() / 255, operations, magnitudes, sampling)
+        made = way(images.float() / 255, operations[:, None], magnitudes[:, None], sampling)
         for i, code in enumerate(operations.tolist()):
             read = transform._AUGMENTATION_SPACE[known[code]][0](bins, *SIDES)
             their_magnitude = 0.0 if read is None else float(read[level]) * signs[i].item()
@@ -123,7 +125,7 @@ def test_augmix_is_the_weighted_sum_of_its_chains() -> None:
         for chain in range(3):
             image = images[b : b + 1]
             for one, strength in zip(operations[b, chain], magnitudes[b, chain], strict=True):
-                image = policies.apply(image, one[None], strength[None], BILINEAR)
+                image = policies.chain(image, one[None, None], strength[None, None], BILINEAR)
             expected = expected + weights[b, 1 + chain] * image[0]
         assert (made[b] - expected).abs().max() < 1e-5
 
@@ -155,8 +157,8 @@ def test_the_seed_decides_and_neighbours_do_not_matter(step: Step, channels: int
 
 def test_color_does_nothing_on_one_channel() -> None:
     images = pixels(2, 1).float() / 255
-    color = torch.full((2,), policies.CODE["Color"])
-    assert torch.equal(policies.apply(images, color, torch.tensor([0.5, -0.5]), NEAREST), images)
+    color = torch.full((2, 1), policies.CODE["Color"])
+    assert torch.equal(policies.chain(images, color, torch.tensor([[0.5], [-0.5]]), NEAREST), images)
 
 
 @pytest.mark.parametrize(

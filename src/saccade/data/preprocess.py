@@ -18,8 +18,13 @@ LEAST_STD = 1 / 255
 
 def pixels_to_float(pixels: Tensor) -> Tensor:
     """uint8 (B, H, W, C) -> float32 (B, C, H, W) in 0..1 (strides as stored, so already channels_last)."""
+    return to_float(pixels.permute(0, 3, 1, 2))
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 of any shape -> float32 in 0..1; floating-point images are that already."""
     # In place: fresh memory for each intermediate batch costs far more time than the arithmetic
-    return pixels.permute(0, 3, 1, 2).float().div_(255)
+    return images if images.is_floating_point() else images.float().div_(255)
 
 
 def center_crop(images: Tensor, size: int) -> Tensor:

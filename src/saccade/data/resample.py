@@ -5,9 +5,12 @@ The filter is the antialiased bilinear one of `torchvision.transforms.v2.functio
 crop shrinks by `scale`. It is separable and linear: one matrix for the rows and one for the columns of each image.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from saccade.data.preprocess import to_float
+from saccade.kernels import kernel, on_threads
 
 
 def triangle_weights(starts: Tensor, lengths: Tensor, size: int, side: int) -> Tensor:
@@ -29,12 +32,13 @@ def triangle_weights(starts: Tensor, lengths: Tensor, size: int, side: int) -> T
 def resized_crop(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor | None = None) -> Tensor:
     """Image b cut to boxes[b] and resized to size x size, mirrored left to right where mirrored[b].
 
-    images: (B, C, H, W) float32. boxes: (B, 4) top, left, height, width in pixels, inside the image.
+    images: (B, C, H, W) float32, or uint8 as stored. boxes: (B, 4) top, left, height, width in pixels, inside the image.
     mirrored: (B,) bool.
-    Returns (B, C, size, size) float32 in the range of the images, as torchvision's resized_crop(antialias=True) does.
+    Returns (B, C, size, size) float32 in the range of the images, or 0..1 of stored ones, as torchvision's
+    resized_crop(antialias=True) does.
     """
-    # Two cores resize 224 pixels one image after the other in a tenth of the time of the products
-    crop = one_by_one if images.device.type == "cpu" else by_products
+    known = images.dtype in (torch.uint8, torch.float32) and not images.requires_grad
+    crop = one_by_one if images.device.type == "cpu" and known else by_products
     if mirrored is None:
         mirrored = torch.zeros(len(images), dtype=torch.bool)
     return crop(images, boxes, size, mirrored)
@@ -42,6 +46,7 @@ def resized_crop(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor | No
 
 def by_products(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> Tensor:
     """`resized_crop` of all images at once, by two matrix products for each."""
+    images = to_float(images)
     count, channels, height, width = images.shape
     top, left, tall, wide = boxes.to(images.device, torch.float32).unbind(1)
     rows = triangle_weights(top, tall, size, height)
@@ -55,11 +60,99 @@ def by_products(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> T
 
 
 def one_by_one(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> Tensor:
-    """`resized_crop` by torch's own kernel, which knows where the weights are zero, but takes one box at a time."""
-    images = images.contiguous()
-    pieces = []
-    for i, ((top, left, tall, wide), mirror) in enumerate(zip(boxes.tolist(), mirrored.tolist(), strict=True)):
-        piece = images[i : i + 1, :, top : top + tall, left : left + wide]
-        piece = F.interpolate(piece, (size, size), mode="bilinear", antialias=True)
-        pieces.append(piece.flip(3) if mirror else piece)
-    return torch.cat(pieces)
+    """`resized_crop` image by image on the CPU: rows that stay in the cache, and no weight that is zero."""
+    count, channels, height, width = images.shape
+    # Channels that lie side by side, as in stored pixels, are worked with together; planes are images of one channel
+    beside = channels if images.is_contiguous(memory_format=torch.channels_last) else 1
+    rows = images.permute(0, 2, 3, 1) if beside == channels else images
+    rows = rows.reshape(count * channels // beside, height, width * beside)
+    pieces = torch.cat([boxes, mirrored[:, None].long()], dim=1).repeat_interleave(channels // beside, dim=0)
+    out = np.empty((len(rows), beside, size, size), np.float32)
+    numbers = rows.numpy(), pieces.numpy(), 1.0 if images.is_floating_point() else 1 / 255, out
+    on_threads(lambda start, stop: _resize(*numbers, (start, stop)), len(rows))
+    return torch.from_numpy(out).view(count, channels, size, size)
+
+
+@kernel
+def _shares(length: int, mirrored: bool, places: np.ndarray, weights: np.ndarray) -> int:
+    """The rows of `triangle_weights` in short: from places[i] on weights[:n, i]. Returns n, which is even."""
+    size = len(places)
+    scale = length / size
+    reach = max(scale, 1.0)
+    most = 0
+    for i in range(size):
+        center = (i + 0.5) * scale
+        first = max(int(center - reach + 0.5), 0)
+        count = min(int(center + reach + 0.5), length) - first
+        most = max(most, count)
+        total = 0.0
+        for k in range(count):
+            total += 1 - abs(first + k + 0.5 - center) / reach
+        at = size - 1 - i if mirrored else i
+        places[at] = first
+        for k in range(len(weights)):
+            weights[k, at] = (1 - abs(first + k + 0.5 - center) / reach) / total if k < count else 0
+    return most + most % 2
+
+
+@kernel
+def _across(row: np.ndarray, places: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
+    """A row of pixels (W * C) resampled to (C, size), with two weights at a time."""
+    channels, size = out.shape
+    for k in range(0, len(weights), 2):
+        for c in range(channels):
+            one, other = row[k * channels + c :], row[(k + 1) * channels + c :]
+            for j in range(size):
+                value = weights[k, j] * one[places[j]] + weights[k + 1, j] * other[places[j]]
+                out[c, j] = value if k == 0 else out[c, j] + value
+
+
+@kernel
+def _across_three(row: np.ndarray, places: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
+    """`_across` of three channels, which share their weights and places: a sixth less time for the whole crop."""
+    for k in range(0, len(weights), 2):
+        some = row[3 * k :]
+        for j in range(len(places)):
+            at, left, right = places[j], weights[k, j], weights[k + 1, j]
+            red = left * some[at] + right * some[at + 3]
+            green = left * some[at + 1] + right * some[at + 4]
+            blue = left * some[at + 2] + right * some[at + 5]
+            out[0, j] = red if k == 0 else out[0, j] + red
+            out[1, j] = green if k == 0 else out[1, j] + green
+            out[2, j] = blue if k == 0 else out[2, j] + blue
+
+
+@kernel
+def _resize(rows: np.ndarray, pieces: np.ndarray, unit: float, out: np.ndarray, part: tuple[int, int]) -> None:
+    """rows (N, H, W * C), times unit -> out (N, C, size, size); pieces (N, 5): top, left, height, width, mirrored."""
+    channels, size = out.shape[1:3]
+    most = 2 * int(np.ceil(max(1, rows.shape[1] / size, rows.shape[2] / (channels * size)))) + 2
+    across, columns = np.empty(size, np.int64), np.empty((most, size), np.float32)
+    down, lines = np.empty(size, np.int64), np.empty((most, size), np.float32)
+    row, ring = np.empty(rows.shape[2] + most * channels, np.float32), np.empty((most, channels, size), np.float32)
+    for b in range(part[0], part[1]):
+        top, left, tall, wide, mirrored = pieces[b]
+        wanted = columns[: _shares(wide, mirrored, across, columns)]
+        across *= channels
+        taps = _shares(tall, False, down, lines)
+        # Weights of zero fall on what is beyond the piece, where no NaN may be
+        row[wide * channels :] = 0
+        ring[:taps] = 0
+        done = 0
+        for i in range(size):
+            while done < min(down[i] + taps, tall):
+                given = rows[b, top + done, left * channels : (left + wide) * channels]
+                for x in range(len(given)):
+                    # float64 gives the float32 that is nearest to x / 255
+                    row[x] = given[x] * unit
+                if channels == 3:
+                    _across_three(row, across, wanted, ring[done % taps])
+                else:
+                    _across(row, across, wanted, ring[done % taps])
+                done += 1
+            for k in range(0, taps, 2):
+                one, other = ring[(down[i] + k) % taps], ring[(down[i] + k + 1) % taps]
+                for c in range(channels):
+                    for j in range(size):
+                        value = lines[k, i] * one[c, j] + lines[k + 1, i] * other[c, j]
+                        out[b, c, i, j] = value if k == 0 else out[b, c, i, j] + value

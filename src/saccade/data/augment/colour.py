@@ -5,17 +5,17 @@ Images are (B, 1 or 3, H, W) in 0..1. A factor is one number for all images or (
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from saccade.data.augment import loops
 from saccade.data.augment.draws import uniform
+from saccade.data.augment.loops import colours
+from saccade.data.augment.loops.colours import BRIGHTNESS, CONTRAST, GREY, HUE, SATURATION
 from saccade.data.augment.rows import Parameter, of_each, where_chosen
 from saccade.data.augment.step import Step
 from saccade.errors import InputError
-
-BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
-# ITU-R 601 luma, rounded as in torchvision's rgb_to_grayscale
-GREY = (0.2989, 0.587, 0.114)
 
 
 def grey(images: Tensor) -> Tensor:
@@ -38,6 +38,23 @@ def recolour(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
     image), SATURATION (the grey image), and HUE, whose factor is the shift of `adjust_hue`. factors: (B, K), >= 0 but
     for HUE. Equal to v2.functional.adjust_* one after the other.
     """
+    return (one_by_one if loops.fit(images) else at_once)(images, operations, factors)
+
+
+def one_by_one(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
+    """`recolour` on a CPU."""
+    codes, numbers = operations.numpy(), factors.numpy()
+
+    def work(given: np.ndarray, out: np.ndarray, start: int, stop: int) -> None:
+        for b in range(start, stop):
+            out[b] = given[b]
+            colours.recolour(out[b].reshape(len(out[b]), -1), codes[b], numbers[b])
+
+    return loops.on_images(images, work)
+
+
+def at_once(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
+    """`recolour` on any device."""
     hue = operations == HUE
     hued, shifts = hue.any(dim=0).tolist(), factors
     factors = torch.where(hue, 1.0, factors).to(images.dtype)
@@ -45,8 +62,7 @@ def recolour(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
     rest = torch.where(operations == BRIGHTNESS, 0, 1 - factors)
     of_luma = rest * (operations == SATURATION)
     shares = torch.stack([factors, of_luma, rest - of_luma]).to(images.device)
-    # In planes, because the luma of pixels that lie side by side takes three times as long; one result, then in place,
-    # because fresh memory for each round costs more time than the arithmetic
+    # One result, then in place: less memory for the whole batch
     images = images.contiguous()
     out = torch.empty_like(images)
     for k, (factor, luma_share, mean_share) in enumerate(shares[..., None, None, None].unbind(2)):

@@ -1,15 +1,21 @@
-"""Crops of each image's own place and size, and mirroring: v2.RandomResizedCrop, RandomCrop, RandomHorizontalFlip."""
+"""Crops of each image's own place and size, and mirroring: v2.RandomResizedCrop, RandomCrop, RandomHorizontalFlip.
+
+They take images in 0..1 as every step does, and uint8 as stored too: so only what is left of an image is made float.
+"""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from saccade.data.augment import boxes
 from saccade.data.augment.draws import coin
+from saccade.data.augment.loops import planes
+from saccade.data.augment.loops.cuts import cut
 from saccade.data.augment.step import Step
-from saccade.data.preprocess import center_crop
+from saccade.data.preprocess import center_crop, to_float
 from saccade.data.resample import resized_crop
 
 CROPS = ("none", "pad", "resized")
@@ -79,6 +85,7 @@ class CenterCrop(Step):
 
     def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
         middle = center_crop(images, self.size)
+        middle = middle if middle.is_floating_point() else planes(middle)
         return _mirrored(middle, *drawn) if drawn else middle
 
     def after(self, shape: torch.Size) -> torch.Size:
@@ -107,8 +114,19 @@ class RandomCrop(Step):
         return tops, torch.randint(spare_columns + 1, (count,), generator=generator), mirrored
 
     def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
-        tops, lefts, mirrored = drawn
-        return crop_at(F.pad(images, (self.padding,) * 4), tops, lefts, self.size, mirrored)
+        padded = self.one_by_one if images.device.type == "cpu" and images.dtype == torch.uint8 else self.at_once
+        return padded(images, *drawn)
+
+    def at_once(self, images: Tensor, tops: Tensor, lefts: Tensor, mirrored: Tensor) -> Tensor:
+        return to_float(crop_at(F.pad(images, (self.padding,) * 4), tops, lefts, self.size, mirrored))
+
+    def one_by_one(self, images: Tensor, tops: Tensor, lefts: Tensor, mirrored: Tensor) -> Tensor:
+        """The same of stored images on the CPU."""
+        pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
+        places = torch.stack([tops - self.padding, lefts - self.padding, mirrored.long()], dim=1).numpy()
+        out = np.empty((len(images), images.shape[1], self.size, self.size), np.float32)
+        cut(pixels, places, 1 / 255, out)  # float64, which gives the float32 that is nearest to x / 255
+        return torch.from_numpy(out)
 
     def after(self, shape: torch.Size) -> torch.Size:
         return _cut(shape, self.size)

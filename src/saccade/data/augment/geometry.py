@@ -1,17 +1,21 @@
 """Affine maps of whole batches, each image with its own: v2.functional.affine and rotate.
 
-All images are resampled by one look-up. Where the map is the identity the image stays as it is, bit for bit.
+On a GPU all images are resampled by one look-up, on a CPU one after the other. Where the map is the identity the image
+stays as it is, bit for bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from saccade.data.augment import loops
 from saccade.data.augment.draws import uniform
+from saccade.data.augment.loops import places
 from saccade.data.augment.rows import Parameter, of_each, where_chosen
 from saccade.data.augment.step import Step
 from saccade.errors import InputError, suggestion
@@ -36,6 +40,12 @@ class Sampling:
             known = ", ".join(INTERPOLATIONS)
             near = suggestion(self.interpolation, INTERPOLATIONS)
             raise InputError(f'interpolation: "{self.interpolation}" is none of {known}{near}')
+
+    def loop(self, channels: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], None]:
+        """read(image, matrix, out) of one float32 image of so many channels."""
+        read = {"nearest": places.nearest, "bilinear": places.bilinear}[self.interpolation]
+        fill = np.full(channels, self.fill, np.float32)
+        return lambda image, matrix, out: read(image, matrix, fill, out)
 
 
 def affine_matrices(
@@ -81,8 +91,32 @@ def _sampled(sampling: Sampling, images: Tensor, matrices: Tensor) -> Tensor:
 
 def warp(images: Tensor, matrices: Tensor, sampling: Sampling) -> Tensor:
     """(B, C, H, W) float32, image b read at the places of matrices[b] (see affine_matrices), which are on the CPU."""
-    moved = (matrices != torch.eye(2, 3, dtype=matrices.dtype)).any(dim=2).any(dim=1)
-    return where_chosen(images, moved, partial(_sampled, sampling), matrices)
+    return (one_by_one if loops.fit(images) else at_once)(images, matrices, sampling)
+
+
+def one_by_one(images: Tensor, matrices: Tensor, sampling: Sampling) -> Tensor:
+    """`warp` on a CPU."""
+    maps, moved = matrices.double().numpy(), _moved(matrices).tolist()
+    read = sampling.loop(images.shape[1])
+
+    def work(given: np.ndarray, out: np.ndarray, start: int, stop: int) -> None:
+        for b in range(start, stop):
+            if moved[b]:
+                read(given[b], maps[b], out[b])
+            else:
+                out[b] = given[b]
+
+    return loops.on_images(images, work)
+
+
+def at_once(images: Tensor, matrices: Tensor, sampling: Sampling) -> Tensor:
+    """`warp` on any device."""
+    return where_chosen(images, _moved(matrices), partial(_sampled, sampling), matrices)
+
+
+def _moved(matrices: Tensor) -> Tensor:
+    """(B,) which of the maps are not the identity."""
+    return (matrices != torch.eye(2, 3, dtype=matrices.dtype)).any(dim=2).any(dim=1)
 
 
 def rotate(images: Tensor, angles: Parameter, sampling: Sampling) -> Tensor:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import torch
 from torch import Generator, Tensor
 
 from saccade.data.augment.colour import ColorJitter, grayscale
@@ -14,21 +13,10 @@ from saccade.data.augment.policies import AugMix, RandAugment, TrivialAugmentWid
 from saccade.data.augment.sharpness import GaussianBlur
 from saccade.data.augment.sometimes import Sometimes
 from saccade.data.augment.step import Step, in_turn
-from saccade.data.preprocess import pixels_to_float
 from saccade.errors import InputError, suggestion
 
 POLICIES = {"randaugment": RandAugment, "trivialaugment": TrivialAugmentWide, "augmix": AugMix}
 BLUR_SHARE = 10  # a kernel of a tenth of the side, as in SimCLR (arXiv:2002.05709, appendix A)
-
-
-class FromPixels(Step):
-    """uint8 (B, C, H, W) -> float32 in 0..1."""
-
-    def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
-        return ()
-
-    def apply(self, images: Tensor, *drawn: Tensor) -> Tensor:
-        return pixels_to_float(images.permute(0, 2, 3, 1))
 
 
 @dataclass(frozen=True)
@@ -105,5 +93,5 @@ class Augment:
         return in_turn(self.steps, images, generator)
 
     def of_pixels(self, pixels: Tensor, generator: Generator) -> Tensor:
-        """uint8 (B, H, W, C) as stored -> self(pixels_to_float(pixels), generator), in one pass over the batch."""
-        return in_turn((FromPixels(), *self.steps), pixels.permute(0, 3, 1, 2), generator)
+        """uint8 (B, H, W, C) as stored -> self(pixels_to_float(pixels), generator), the crop before the conversion."""
+        return in_turn(self.steps, pixels.permute(0, 3, 1, 2), generator)

@@ -1,24 +1,30 @@
 """RandAugment (arXiv:1909.13719), TrivialAugment (arXiv:2103.10158) and AugMix (arXiv:1912.02781) on whole batches.
 
 Operations, magnitudes and draws are those of torchvision's v2 transforms of the same names. Each image has its own draw;
-an operation, or a family of them that is one arithmetic, is applied once to all images that drew it. Images are float
-(B, 1 or 3, H, W) in 0..1 and are not rounded to 8 bits between operations (posterize and equalize round, see tones.py).
+on a GPU an operation, or a family of them that is one arithmetic, is applied once to all images that drew it, on a CPU
+one image has all that it drew done to it. Images are float (B, 1 or 3, H, W) in 0..1 and are not rounded to 8 bits between
+operations (posterize and equalize round, see tones.py).
 On one channel Color does nothing.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from saccade.data.augment.colour import BRIGHTNESS, CONTRAST, SATURATION, recolour
+from saccade.data.augment import colour, geometry, loops
+from saccade.data.augment.colour import BRIGHTNESS, CONTRAST, SATURATION
 from saccade.data.augment.draws import dirichlet
-from saccade.data.augment.geometry import BILINEAR, NEAREST, Sampling, affine_matrices, warp
+from saccade.data.augment.geometry import BILINEAR, NEAREST, Sampling
+from saccade.data.augment.loops import colours, sharpness, tones
 from saccade.data.augment.rows import beside
 from saccade.data.augment.sharpness import adjust_sharpness
 from saccade.data.augment.step import Step
-from saccade.data.augment.tones import autocontrast, equalize, posterize, solarize
+from saccade.data.augment.tones import BITS, autocontrast, equalize, posterize, solarize
 from saccade.errors import InputError
 
 GEOMETRY = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
@@ -27,6 +33,10 @@ COLOURS = (*LINEAR, "Sharpness")
 TONES = ("Posterize", "Solarize", "AutoContrast", "Equalize")
 OPERATIONS = ("Identity", *GEOMETRY, *COLOURS, *TONES)
 CODE = {name: code for code, name in enumerate(OPERATIONS)}
+# The magnitude that changes nothing, where there is one
+STILL = torch.tensor(
+    [(dict.fromkeys((*GEOMETRY, *COLOURS), 0) | {"Posterize": BITS}).get(name, torch.nan) for name in OPERATIONS]
+)
 
 
 @dataclass(frozen=True)
@@ -74,26 +84,33 @@ def draw(space: Space, table: Tensor, bins: Tensor, generator: Generator) -> tup
     return operations, torch.where(negative, -magnitudes, magnitudes)
 
 
-def _matrices(operations: Tensor, magnitudes: Tensor, sides: tuple[int, int]) -> Tensor:
-    """The maps of geometric operations: shears leave the upper left corner where it is, rotations the middle."""
-    values = {name: torch.where(operations == CODE[name], magnitudes, 0) for name in GEOMETRY}
-    shears = torch.stack([values["ShearX"], values["ShearY"]], dim=1).atan().rad2deg()
-    shifts = torch.stack([values["TranslateX"], values["TranslateY"]], dim=1)
-    sheared = (shears != 0).any(dim=1, keepdim=True)
-    center = sheared * torch.tensor([-sides[1] / 2, -sides[0] / 2], dtype=torch.float64)
-    return affine_matrices(-values["Rotate"], shifts, torch.ones(len(operations)), shears, center)
+def _map(name: str, magnitude: float, sides: tuple[int, int]) -> list[list[float]]:
+    """A geometric operation as a map of `affine_matrices`: shears leave the upper left corner where it is."""
+    height, width = sides
+    cosine, sine = math.cos(math.radians(magnitude)), math.sin(math.radians(magnitude))
+    maps: dict[str, list[list[float]]] = {
+        "ShearX": [[1, magnitude, magnitude * height / 2], [0, 1, 0]],
+        "ShearY": [[1, 0, 0], [magnitude, 1, magnitude * width / 2]],
+        "TranslateX": [[1, 0, -magnitude], [0, 1, 0]],
+        "TranslateY": [[1, 0, 0], [0, 1, -magnitude]],
+        "Rotate": [[cosine, -sine, 0], [sine, cosine, 0]],
+    }
+    return maps[name]
 
 
 Family = Callable[[Tensor, Tensor, Tensor, Sampling], Tensor]
 
 
 def _geometry(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
-    return warp(images, _matrices(operations, magnitudes, (images.shape[2], images.shape[3])), sampling)
+    sides = images.shape[2], images.shape[3]
+    pairs = zip(operations.tolist(), magnitudes.tolist(), strict=True)
+    maps = torch.tensor([_map(OPERATIONS[code], magnitude, sides) for code, magnitude in pairs], dtype=torch.float64)
+    return geometry.at_once(images, maps, sampling)
 
 
 def _linear(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
     kinds = torch.tensor([LINEAR.get(name, BRIGHTNESS) for name in OPERATIONS])[operations]
-    return recolour(images, kinds[:, None], 1 + magnitudes[:, None])
+    return colour.at_once(images, kinds[:, None], 1 + magnitudes[:, None])
 
 
 FAMILIES: tuple[tuple[Iterable[str], Family], ...] = (
@@ -106,13 +123,76 @@ FAMILIES: tuple[tuple[Iterable[str], Family], ...] = (
     (["AutoContrast"], lambda images, operations, magnitudes, sampling: autocontrast(images)),
     (["Equalize"], lambda images, operations, magnitudes, sampling: equalize(images)),
 )
+
+
 FAMILY = torch.tensor([next(i for i, (names, _) in enumerate(FAMILIES) if name in names) for name in OPERATIONS])
 
 
-def apply(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
-    """operations[b] with magnitudes[b] on image b, both (B,) on the CPU: what torchvision does for the same two."""
+def _flat(image: np.ndarray) -> np.ndarray:
+    """(C, H, W) as (C, pixels)."""
+    return image.reshape(len(image), -1)
+
+
+def _tinted(code: int, image: np.ndarray, magnitude: float, out: np.ndarray) -> None:
+    out[:] = image
+    colours.tint(_flat(out), code, 1 + magnitude)
+
+
+# loop(image, magnitude, out) of one image (C, H, W)
+LOOPS: dict[str, Callable[[np.ndarray, float, np.ndarray], None]] = {
+    **{name: partial(_tinted, code) for name, code in LINEAR.items()},
+    "Sharpness": lambda image, magnitude, out: sharpness.sharpen(image, 1 + magnitude, out),
+    "Posterize": lambda image, magnitude, out: tones.posterize(_flat(image), magnitude, _flat(out)),
+    "Solarize": lambda image, magnitude, out: tones.solarize(_flat(image), magnitude, _flat(out)),
+    "AutoContrast": lambda image, magnitude, out: tones.autocontrast(image, out),
+    "Equalize": lambda image, magnitude, out: tones.equalize(_flat(image), _flat(out)),
+}
+
+
+def chain(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
+    """The columns of operations and magnitudes (B, K), on the CPU, one after the other: operations[b, k] with
+    magnitudes[b, k] on image b, as torchvision does for the same two."""
     if images.shape[1] == 1:
         operations = operations.masked_fill(operations == CODE["Color"], CODE["Identity"])
+    return (one_by_one if loops.fit(images) else at_once)(images, operations, magnitudes, sampling)
+
+
+def one_by_one(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
+    """`chain` on a CPU: all that is done to one image, then the next."""
+    _, channels, height, width = images.shape
+    changed = ((operations != CODE["Identity"]) & (magnitudes != STILL[operations])).tolist()
+    codes, numbers, read = operations.tolist(), magnitudes.tolist(), sampling.loop(channels)
+
+    def change(b: int, k: int, image: np.ndarray, out: np.ndarray) -> None:
+        name = OPERATIONS[codes[b][k]]
+        if name in LOOPS:
+            LOOPS[name](image, numbers[b][k], out)
+        else:
+            read(image, np.array(_map(name, numbers[b][k], (height, width)), np.float64), out)
+
+    def work(given: np.ndarray, out: np.ndarray, start: int, stop: int) -> None:
+        spare = np.empty(given.shape[1:], np.float32)
+        for b in range(start, stop):
+            image, left = given[b], [k for k in range(len(codes[b])) if changed[b][k]]
+            if not left:
+                out[b] = image
+            while left:
+                # In turn, so that the last writes the result
+                done = out[b] if len(left) % 2 else spare
+                change(b, left.pop(0), image, done)
+                image = done
+
+    return loops.on_images(images, work)
+
+
+def at_once(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
+    """`chain` on any device."""
+    for k in range(operations.shape[1]):
+        images = _apply(images, operations[:, k], magnitudes[:, k], sampling)
+    return images
+
+
+def _apply(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
     images, families = images.contiguous(), FAMILY[operations]
     done: list[Tensor] = [images] * len(images)
     for family in families.unique().tolist():
@@ -124,13 +204,6 @@ def apply(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Samp
         for row, image in zip(rows.tolist(), changed.split(1), strict=True):
             done[row] = image
     return torch.cat(done)
-
-
-def chain(images: Tensor, operations: Tensor, magnitudes: Tensor, sampling: Sampling) -> Tensor:
-    """The columns of operations and magnitudes (B, K), one after the other."""
-    for k in range(operations.shape[1]):
-        images = apply(images, operations[:, k], magnitudes[:, k], sampling)
-    return images
 
 
 @dataclass(frozen=True)

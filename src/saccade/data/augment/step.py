@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 # A CPU goes through a few images at a time, which stay in its cache; whole batches of 224 pixels are written to fresh
-# memory after each operation, which takes several times as long as the arithmetic
+# memory after each step, which takes several times as long as the arithmetic
 PIECE = 6 * 2**20  # bytes of float32 images
 
 

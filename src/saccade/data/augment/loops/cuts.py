@@ -1,0 +1,30 @@
+"""A piece of each stored image, of the same size everywhere, zeros where it reaches over the border."""
+
+import numpy as np
+
+from saccade.kernels import kernel
+
+
+@kernel
+def cut(pixels: np.ndarray, places: np.ndarray, unit: float, out: np.ndarray) -> None:
+    """pixels (B, H, W, C), times unit -> out (B, C, size, size); places (B, 3): top and left, perhaps < 0, and mirrored."""
+    count, channels, size, _ = out.shape
+    _, height, width, _ = pixels.shape
+    for b in range(count):
+        top, left, mirrored = places[b]
+        first, last = max(0, -left), min(size, width - left)  # columns of the piece that lie in the image
+        for i in range(size):
+            inside = 0 <= top + i < height
+            for c in range(channels):
+                line = out[b, c, i]
+                line[:] = 0
+                if not inside:
+                    continue
+                row = pixels[b, top + i, left + first :, c]
+                if mirrored:
+                    for j in range(last - first):
+                        line[size - 1 - first - j] = row[j] * unit
+                else:
+                    piece = line[first:]
+                    for j in range(last - first):
+                        piece[j] = row[j] * unit
