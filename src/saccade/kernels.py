@@ -25,6 +25,7 @@ kernel: Callable[..., Any] = numba.njit(nogil=True, cache=True, fastmath=ALLOWED
 Work = Callable[[int, int], None]
 Region = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 DIMENSIONS, NUMBERS = 4, 6  # of an array, and at most of a region
+PARTS = 4  # for each thread: one that is held up leaves its rest to the others
 HEAD = 3  # words before the numbers: the next part, the parts, and over what they go
 
 
@@ -60,16 +61,17 @@ def run(region: Callable[[int], None], arrays: tuple[np.ndarray, ...], numbers: 
     `sides`, numbers by `number(address, i)`, and works on `next_part(address)` until that is empty, on every thread; none
     needs the interpreter's lock.
     """
-    parts, openmp = min(count, torch.get_num_threads()), _openmp()
+    threads, openmp = torch.get_num_threads(), _openmp()
+    parts = min(count, PARTS * threads)
     words = [0, parts, count, *numbers, *[0] * (NUMBERS - len(numbers))]
     for each in arrays:
         assert each.flags.c_contiguous
         words += [each.ctypes.data, *each.shape, *[1] * (DIMENSIONS - each.ndim)]
     data = (ctypes.c_int64 * len(words))(*words)
-    if parts < 2 or openmp is None:
+    if threads < 2 or openmp is None:
         _compiled(region).ctypes(data)
     else:
-        openmp.GOMP_parallel(_compiled(region).address, data, parts, 0)
+        openmp.GOMP_parallel(_compiled(region).address, data, threads, 0)
 
 
 @cache

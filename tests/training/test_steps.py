@@ -121,8 +121,7 @@ def test_the_images_last_plan_takes_the_steps_of_torch() -> None:
     for plan in (PLAIN, replace(PLAIN, images_last=True)):
         torch.manual_seed(0)
         networks.append(find("lenet5").build(10, 1))
-        made = trainer(networks[-1], 9)  # in three parts
-        made.network = plan.form(networks[-1])
+        made = trainer(plan.form(networks[-1]), 9)  # in three parts
         for _ in range(5):
             made.step(images, labels)
     for one, other in zip(*(network.parameters() for network in networks), strict=True):

@@ -158,7 +158,7 @@ class _CorrelationReluPool(torch.autograd.Function):
         to = array(out)
         ctx.which = np.empty(to.shape, np.uint8)
         arrays = array(padded), _numbers(weight), _biases(bias, weight), to, ctx.which
-        run(small_maps.correlate_relu_pool, arrays, (), out.shape[2])
+        run(small_maps.correlate_relu_pool, arrays, (), out.shape[2] * -(-channels // 2))
         return out
 
     @staticmethod
@@ -167,12 +167,10 @@ class _CorrelationReluPool(torch.autograd.Function):
         padded, weight = ctx.saved_tensors
         before = weight.shape[3] - 1 - ctx.padding[1]
         whole = empty(len(gradient), len(weight), ctx.height, ctx.width + 2 * before)
-        of = array(laid_out(gradient))
-        run(small_maps.unpool, (of, array(whole), ctx.which), (before,), len(weight))
-        of_bias = (
-            torch.from_numpy((of * (ctx.which < small_maps.NOTHING)).sum((1, 2, 3))) if ctx.needs_input_grad[2] else None
-        )
-        return *_of_both(ctx, padded, weight, whole), of_bias, None
+        of_bias = torch.empty(len(weight))
+        arrays = array(laid_out(gradient)), array(whole), ctx.which, of_bias.numpy()
+        run(small_maps.unpool, arrays, (before,), len(weight))
+        return *_of_both(ctx, padded, weight, whole), of_bias if ctx.needs_input_grad[2] else None, None
 
 
 class _Pool(torch.autograd.Function):
@@ -189,7 +187,8 @@ class _Pool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         out = empty(*ctx.shape)
-        run(small_maps.unpool, (array(laid_out(gradient)), array(out), ctx.which), (0,), ctx.shape[1])
+        arrays = array(laid_out(gradient)), array(out), ctx.which, np.empty(ctx.shape[1], np.float32)
+        run(small_maps.unpool, arrays, (0,), ctx.shape[1])
         return out
 
 

@@ -95,26 +95,27 @@ def correlate(address):
 
 
 def correlate_relu_pool(address):
-    """x, weight, bias, out, which. `pool` of the positive part of `correlate`, of which two rows are held; parts of H'.
+    """x, weight, bias, out, which. `pool` of the positive part of `correlate`, of which two rows are held.
+
+    Parts of H' times pairs of maps.
 
     out, which: (O, H', W', N), where H' = (H - R + 1) // 2 and W' = (W - S + 1) // 2.
     """
     x, bias, out, which = floats(address, 0), floats(address, 2), floats(address, 3), codes(address, 4)
     shape, x_shape, (_, height, width, images) = sides(address, 1), sides(address, 0), sides(address, 3)
     weights, row = _weights(floats(address, 1), shape), (x_shape[2] - shape[3] + 1) * images
-    count, spare = np.uintp(row), np.empty(4 * row, np.float32)
+    count, spare, pairs = np.uintp(row), np.empty(4 * row, np.float32), (shape[0] + 1) // 2
     one, two = spare[: 2 * row], spare[2 * row :]
     start, stop = next_part(address)
     while start < stop:
-        for y in range(start, stop):
-            upper, lower = _taps(2 * y, x_shape, shape), _taps(2 * y + 1, x_shape, shape)
-            for o in range(0, shape[0], 2):
-                p = min(o + 1, shape[0] - 1)
-                one[:], two[:] = bias[o], bias[p]
-                _add(x, upper, weights, o, p, one, two, np.uintp(0), count)
-                _add(x, lower, weights, o, p, one, two, count, count)
-                _pool_rows(one, 0, row, np.float32(0), out, which, (o * height + y) * width * images, (width, images))
-                _pool_rows(two, 0, row, np.float32(0), out, which, (p * height + y) * width * images, (width, images))
+        for piece in range(start, stop):
+            y, o = piece // pairs, piece % pairs * 2
+            p = min(o + 1, shape[0] - 1)
+            one[:], two[:] = bias[o], bias[p]
+            _add(x, _taps(2 * y, x_shape, shape), weights, o, p, one, two, np.uintp(0), count)
+            _add(x, _taps(2 * y + 1, x_shape, shape), weights, o, p, one, two, count, count)
+            _pool_rows(one, 0, row, np.float32(0), out, which, (o * height + y) * width * images, (width, images))
+            _pool_rows(two, 0, row, np.float32(0), out, which, (p * height + y) * width * images, (width, images))
         start, stop = next_part(address)
 
 
@@ -196,16 +197,22 @@ def pool(address):
 
 
 def unpool(address):
-    """gradient, out, which; before. The gradient where `which` says, else 0; parts of C.
+    """gradient, out, which, sums; before. The gradient where `which` says, else 0; parts of C.
 
     gradient, which: (C, H // 2, W // 2, N). out: (C, H, W + 2 before, N), of which the first and last `before` columns
-    are 0.
+    are 0. sums: (C,), of each map of out.
     """
     gradient, out, which, before = floats(address, 0), floats(address, 1), codes(address, 2), number(address, 0)
+    sums = floats(address, 3)
     (_, tall, wide, images), (_, height, length, _) = sides(address, 0), sides(address, 1)
     start, stop = next_part(address)
     while start < stop:
         out[start * height * length * images : stop * height * length * images] = 0
+        for c in range(start, stop):
+            total, first = np.float32(0), np.uintp(c * tall * wide * images)
+            for i in range(np.uintp(tall * wide * images)):
+                total += gradient[first + i] if which[first + i] != NOTHING else np.float32(0)
+            sums[c] = total
         for k in range(start * tall * wide, stop * tall * wide):
             c, y, z = k // (tall * wide), k // wide % tall, k % wide
             of = np.uintp(k * images)
