@@ -1,7 +1,8 @@
 """One epoch of LeNet-5 on Fashion-MNIST: Saccade against the usual loop, with the better of 0 and 2 workers.
 
-The usual loop: Dataset + ToTensor + DataLoader + SGD, in torch's defaults; Saccade as `saccade train` does it, with the crops
-of its default augmentation, which the usual loop has not. Each epoch in a process of its own, after a few steps to warm up.
+The usual loop: Dataset + ToTensor + DataLoader + SGD, in torch's defaults; Saccade as `saccade train` does it, with the
+crops of its default augmentation, which the usual loop has not. Each epoch in a process of its own, after a few steps to
+warm up.
 
 Command: uv run python benchmarks/lenet_epoch.py. Takes about 5 minutes on two cores.
 """

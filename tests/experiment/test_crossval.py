@@ -2,19 +2,23 @@
 
 import json
 import re
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score
 
 from saccade import InputError, commands, statistics
 from saccade.cli import main
 from saccade.cli.studies import searched
+from saccade.data.batches import Resident
 from saccade.events import finish
+from saccade.experiment import fit, run, setup
 
 SMALL: dict[str, Any] = {
     "network": "lenet5",
@@ -62,10 +66,76 @@ def test_inner_folds_choose_and_outer_folds_report(nested: Any, digits: Any) -> 
     assert np.array(record["confusion"]).sum() == 300
     searches = list(place.glob("run-*-choice-*"))
     assert len(searches) == 12
-    for run in searches:
-        assert read(run)["test_read"] == 0
-        with np.load(run / "split.npz") as inner, np.load(place / run.name.partition("-choice")[0] / "split.npz") as outer:
+    for each in searches:
+        assert read(each)["test_read"] == 0
+        outer_run = place / each.name.partition("-choice")[0]
+        with np.load(each / "split.npz") as inner, np.load(outer_run / "split.npz") as outer:
             assert ((inner["parts"] == "test") == (outer["parts"] == "test")).all()
+
+
+@dataclass
+class Reading:
+    """The run that read images, whether its training had ended by then, and which images."""
+
+    run: str
+    ended: bool
+    images: np.ndarray
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
+    """Every reading of an image from now on, by whatever run is under way."""
+    readings: list[Reading] = []
+    under_way = {"run": "", "ended": False}
+    construct, evaluate, measure = fit.Fit.__init__, run.final_outcomes, setup.statistics_of
+
+    class Recording(Resident):
+        def take(self, indices: np.ndarray) -> Any:
+            readings.append(Reading(**under_way, images=np.array(indices)))
+            return super().take(indices)
+
+    def begin(self: fit.Fit, *words: Any) -> None:
+        under_way.update(run=words[2].name, ended=False)
+        construct(self, *words)
+
+    def end(found: fit.Fit) -> Any:
+        under_way["ended"] = True
+        return evaluate(found)
+
+    def statistics_of(pixels: Any, images: np.ndarray) -> Any:
+        readings.append(Reading("normalization", False, images))
+        return measure(pixels, images)
+
+    monkeypatch.setattr(fit, "Resident", Recording)
+    monkeypatch.setattr(fit.Fit, "__init__", begin)
+    monkeypatch.setattr(run, "final_outcomes", end)
+    monkeypatch.setattr(setup, "statistics_of", statistics_of)
+    return readings
+
+
+def test_a_nested_search_never_reads_the_outer_fold(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all readings of all runs: inner runs never take an image of their outer fold, the outer run does so once ended."""
+    readings = recorded(monkeypatch)
+    search, place = {"optimizer.lr": [0.01, 0.02]}, tmp_path / "study"
+    fields = SMALL | {"epochs": 2, "stop": {"patience": 1}}
+    finish(commands.crossval(digits, folds=3, search=search, inner=2, engine="serial", out=place, **fields))
+    chosen = max(i for i, each in enumerate(readings) if "choice" in each.run)
+    for fold in range(3):
+        name = f"run-0-0-fold-{fold}"
+        with np.load(place / name / "split.npz") as found:
+            outer = np.flatnonzero(found["parts"] == "test")
+        assert len(outer) == 100
+        searching = [each for each in readings if each.run.startswith(f"{name}-choice")]
+        assert len({each.run for each in searching}) == 4
+        inside = np.unique(np.concatenate([each.images for each in searching]))
+        assert len(inside) == 200  # all others, in one inner fold or the other
+        assert not np.isin(inside, outer).any()
+        own = [(i, each) for i, each in enumerate(readings) if each.run == name]
+        assert min(i for i, _ in own) > chosen
+        assert not np.isin(np.concatenate([each.images for _, each in own if not each.ended]), outer).any()
+        at_the_end = np.concatenate([each.images for _, each in own if each.ended])
+        assert np.isin(outer, at_the_end).all()
+        assert read(place / name)["test_read"] == 1
+    assert all(len(each.images) < 300 for each in readings if each.run == "normalization")
 
 
 def test_the_last_run_trains_on_all_images(nested: Any) -> None:
@@ -121,6 +191,74 @@ def test_bias_and_variance_add_up_and_fall_with_more_images(digits: Any, tmp_pat
     assert "The error is lowest at split.images 200" in (tmp_path / "study" / "report.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def grouped(digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits as files with a column of 30 groups, ten images each."""
+    place = tmp_path_factory.mktemp("grouped")
+    lines = ["path,label,writer"]
+    for i, (image, label) in enumerate(zip(*digits, strict=True)):
+        Image.fromarray(image).save(place / f"{i}.png")
+        lines.append(f"{i}.png,{label},{i // 10}")
+    (place / "digits.csv").write_text("\n".join(lines) + "\n")
+    return place / "digits.csv"
+
+
+def scored(study: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What these runs said of the validation images, their labels and their writers."""
+    likely = []
+    for name in names:
+        with np.load(study / name / "predictions.npz") as found:
+            there = np.flatnonzero(found["parts"] == "validation")
+            there = there[np.argsort(found["ids"][there])]
+            likely.append(found["probabilities"][there])
+            ids, labels = found["ids"][there], found["labels"][there]
+    return np.stack(likely), labels, np.array([int(Path(each).stem) // 10 for each in ids.tolist()])
+
+
+def test_curves_draw_groups_whole(grouped: Path, tmp_path: Path) -> None:
+    words = SMALL | {"epochs": 1, "split": {"group": "writer", "validation": 0.4, "test": 0}}
+    curve = finish(commands.learning_curve(grouped, [50, 100], 2, "serial", tmp_path / "curve", **words))
+    likely, labels, writers = scored(tmp_path / "curve", ["value-1-0", "value-1-1"])
+    right = (likely.argmax(2) == labels).astype(float)
+    expected = statistics.share_over_runs(right, groups=writers)
+    assert curve["rows"][1]["accuracy"] == pytest.approx(expected.to_dict())
+    assert curve["rows"][1]["accuracy"]["high"] != pytest.approx(statistics.share_over_runs(right).high)
+    before = (scored(tmp_path / "curve", ["value-0-0", "value-0-1"])[0].argmax(2) == labels).astype(float)
+    gain = statistics.mean_over_runs(right - before, groups=writers)
+    assert curve["rows"][1]["gain"] == pytest.approx(gain.to_dict())
+    parts = finish(commands.bias_variance(grouped, None, 2, "serial", tmp_path / "parts", **words))
+    likely, labels, writers = scored(tmp_path / "parts", ["value-0-0", "value-0-1"])
+    expected_parts = statistics.log_loss_decomposition(likely, labels, writers)
+    assert parts["rows"][0]["log_loss"]["bias"] == pytest.approx(expected_parts.bias.to_dict())
+    assert parts["rows"][0]["domingos"]["bias"]["high"] == pytest.approx(
+        statistics.zero_one_domingos(likely.argmax(2), labels, writers).bias.high
+    )
+
+
+def test_runs_draw_groups_whole(grouped: Path, tmp_path: Path) -> None:
+    words = SMALL | {"epochs": 1, "split": {"group": "writer", "validation": 0.4, "test": 0}}
+    record = finish(commands.train(grouped, out=tmp_path / "run", **words))
+    likely, labels, writers = scored(tmp_path, ["run"])
+    expected = statistics.share((likely[0].argmax(1) == labels).astype(float), writers)
+    assert record["scores"]["validation"]["accuracy"] == pytest.approx(expected.to_dict())
+    assert expected.high != pytest.approx(statistics.share((likely[0].argmax(1) == labels).astype(float)).high)
+
+
+def test_races_and_ablations_draw_groups_whole(grouped: Path, tmp_path: Path) -> None:
+    words = SMALL | {"epochs": 1, "split": {"group": "writer", "validation": 0.4, "test": 0}, "engine": "serial"}
+    record = finish(commands.ablate(grouped, only=["mixup"], seeds=2, out=tmp_path / "ablation", **words))
+    after, labels, writers = scored(tmp_path / "ablation", ["with-mixup-0", "with-mixup-1"])
+    before = scored(tmp_path / "ablation", ["as-it-is-0", "as-it-is-1"])[0]
+    change = (after.argmax(2) == labels).astype(float) - (before.argmax(2) == labels)
+    expected = statistics.mean_over_runs(change, groups=writers)
+    assert record["rows"][0]["difference"] == pytest.approx(expected.to_dict())
+    raced = finish(commands.race(grouped, rules="momentum", rates=1, seeds=2, out=tmp_path / "race", **words))
+    likely, labels, writers = scored(tmp_path / "race", ["momentum-run-0", "momentum-run-1"])
+    right = (likely.argmax(2) == labels).astype(float)
+    expected = statistics.share_over_runs(right, groups=writers)
+    assert raced["rules"][0]["accuracy"] == pytest.approx(expected.to_dict())
+
+
 def test_options_of_a_network_can_be_varied(digits: Any, tmp_path: Path) -> None:
     fields = SMALL | {"network": "mobilenet_v1", "epochs": 1, "images": {"size": 32}}
     vary = {"network.width": [0.1, 0.2]}
@@ -138,6 +276,16 @@ def test_a_learning_curve_doubles_its_images(digits: Any, tmp_path: Path) -> Non
     gain = record["rows"][-1]["gain"]
     values = [row["accuracy"]["value"] for row in record["rows"]]
     assert gain["value"] == pytest.approx(values[-1] - values[-2])
+
+
+def test_one_value_leaves_nothing_to_choose_and_that_is_said(digits: Any, tmp_path: Path) -> None:
+    notes: list[str] = []
+    words = {"folds": 2, "search": {"optimizer.lr": [0.05]}, "engine": "serial", "out": tmp_path / "study"}
+    work = commands.crossval(digits, **words, **SMALL | {"epochs": 1})
+    record = finish(work, lambda event: notes.append(str(event)))
+    assert any("search: one value of optimizer.lr leaves nothing to choose; 0.05 is used in every fold" in n for n in notes)
+    assert record["chosen"] == []
+    assert "lr: 0.05" in (tmp_path / "study" / "run-0-0-fold-0" / "recipe.yaml").read_text()
 
 
 def test_values_to_search_are_read_from_the_command_line() -> None:

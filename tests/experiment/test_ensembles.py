@@ -289,7 +289,7 @@ def test_a_finished_bag_is_not_read_again_and_a_second_reading_is_counted(digits
     record, place = bag
     words = {"engine": "serial", **SMALL}
     assert finish(commands.bag(digits, MEMBERS, out=place, **words)) == record
-    with pytest.raises(InputError, match="another study is in there \\(members differs\\)"):
+    with pytest.raises(InputError, match="another study is in there \\(members differs: "):
         finish(commands.bag(digits, MEMBERS + 1, out=place, **words))
     with pytest.raises(InputError, match=r"the same words as before, with --out .*, go on with them"):
         finish(commands.resume(place))

@@ -1,6 +1,8 @@
 """Races, ablations and range tests on real digits: what they choose by, what they read, how they go on."""
 
+import io
 import json
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,8 @@ def closed(page: str) -> bool:
 
 
 def test_a_race_searches_by_validation_and_reads_test_with_other_seeds(digits: Any, tmp_path: Path) -> None:
-    words = {"rules": "sgd, adamw", "rates": 1, "seeds": 2, "out": tmp_path / "race", **SMALL}
+    split = {"seed": 5}  # of search and runs alike, or images that chose the rate would be among those that test it
+    words = {"rules": "sgd, adamw", "rates": 1, "seeds": 2, "out": tmp_path / "race", **SMALL, "split": split}
     record = finish(commands.race(digits, **words))
     rows = {row["rule"]: row for row in record["rules"]}
     assert set(rows) == {"sgd", "adamw"}
@@ -84,7 +87,7 @@ def test_a_race_searches_by_validation_and_reads_test_with_other_seeds(digits: A
     assert again["rules"][0]["by_seed"] == record["rules"][0]["by_seed"]
     untouched = [file for file, time in before.items() if file.stat().st_mtime_ns == time]
     assert len(untouched) == len(before) - 1
-    with pytest.raises(InputError, match="another study is in there \\(rules differs\\)"):
+    with pytest.raises(InputError, match="another study is in there \\(rules differs: "):
         finish(commands.race(digits, **words | {"rules": ["sgd"]}))
 
 
@@ -105,7 +108,43 @@ def test_an_ablation_switches_one_thing_at_a_time_and_reads_no_test_part(digits:
         found = row["difference"]
         assert found["low"] <= found["value"] <= found["high"]
         assert found["value"] == pytest.approx(row["accuracy"]["value"] - record["base"]["accuracy"]["value"])
-    assert closed((tmp_path / "study" / "report.html").read_text())
+    adjusted = [row["p_adjusted"] for row in record["rows"]]
+    assert adjusted == pytest.approx(saccade.statistics.holm([row["p"] for row in record["rows"]]).tolist())
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert closed(page)
+    assert f"{sum(p <= 0.05 for p in adjusted)} of 3 changes make a difference" in page
+
+
+def test_seeds_of_a_race_and_of_an_ablation_train_as_one_network(digits: Any, tmp_path: Path) -> None:
+    """The batched engine is asked for; what it trains is scored and reported as what is trained alone."""
+    fields = {**SMALL, "network": "lenet5", "images": {"size": 28}, "epochs": 3, "batch": 16}
+    words = {"rules": "sgd", "rates": 3, "seeds": 2, **fields}
+    several = finish(commands.race(digits, **words, engine="batched", out=tmp_path / "race"))
+    alone = finish(commands.race(digits, **words, engine="serial", out=tmp_path / "alone"))
+    for run in ("sgd-run-0", "sgd-run-1"):
+        assert any("trained as one network with 1 other run" in note for note in read(tmp_path / "race" / run)["notes"])
+    assert len(list((tmp_path / "race").glob("sgd-search-*"))) >= 3
+    assert several["rules"][0]["lr"] == alone["rules"][0]["lr"]
+    assert several["rules"][0]["accuracy"]["value"] == pytest.approx(alone["rules"][0]["accuracy"]["value"], abs=0.1)
+    record = finish(
+        commands.ablate(digits, only=["label smoothing"], seeds=3, engine="batched", out=tmp_path / "ablate", **fields)
+    )
+    assert "difference" in record["rows"][0]
+    runs = [*(tmp_path / "ablate").glob("as-it-is-*"), *(tmp_path / "ablate").glob("with-label-smoothing-*")]
+    assert len(runs) == 6
+    assert all(any("trained as one network" in note for note in read(run)["notes"]) for run in runs)
+
+
+def test_without_validation_images_a_race_and_an_ablation_say_so_before_training(digits: Any, tmp_path: Path) -> None:
+    fields = SMALL | {"split": {"validation": 0}}
+    for work in (
+        commands.race(digits, out=tmp_path / "race", **fields),
+        commands.ablate(digits, out=tmp_path / "a", **fields),
+    ):
+        with pytest.raises(InputError, match=r"validation images, and there are none; set --split.validation"):
+            finish(work)
+    assert not (tmp_path / "race").exists()
+    assert not (tmp_path / "a").exists()
 
 
 def test_folds_of_an_ablation_hold_every_image_once(digits: Any, tmp_path: Path) -> None:
@@ -144,6 +183,8 @@ def test_a_range_test_finds_rates_between_its_ends(digits: Any, tmp_path: Path) 
         (["race", "digits", "--tries", "2"], "an odd number of rates"),
         (["ablate", "digits", "--only", "mixip"], 'there is no regularizer "mixip", did you mean "mixup"?'),
         (["ablate", "digits", "--seeds", "0"], "at least one seed"),
+        (["race", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),
+        (["ablate", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),
         (["tune-rate", "digits", "--from", "1", "--to", "0.1"], "0 < from < to"),
         (
             ["train", "digits", "--recipe", "resnet20-cifar"],
@@ -155,6 +196,33 @@ def test_bad_words(words: list[str], answer: str, capsys: pytest.CaptureFixture[
     assert main([*words, "--out", str(tmp_path / "out")]) == 2
     err = capsys.readouterr().err.strip().splitlines()
     assert answer in err[-1]
+
+
+class Terminal(io.StringIO):
+    """What a person sees: standard output and error on one screen."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_results_are_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.chdir(tmp_path)
+    words = ["learning-curve", "digits", "--network", "lenet5", "--epochs", "1", "--sizes", "50,100", "--seeds", "2"]
+    assert main([*words, "--engine", "serial"]) == 0
+    assert screen.getvalue().count("50 images: accuracy") == 1
+    assert screen.getvalue().count("100 images: accuracy") == 1
+
+
+def test_results_go_to_standard_output_where_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["bias-variance", "digits", "--network", "lenet5", "--epochs", "1", "--members", "2", "--engine", "serial"]
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("epochs 1: log loss")
 
 
 def test_paths_over_surfaces_end_lower_than_they_begin() -> None:

@@ -102,6 +102,7 @@ def test_power_is_statsmodels(effect: float, n: int) -> None:
 
 def test_power_without_an_effect_is_the_level_and_without_error_is_sure() -> None:
     assert power(0.0, 0.1, 4) == pytest.approx(0.05)
+    assert power(0.0, 0.1, 4, 0.99) == pytest.approx(0.01)
     assert (power(0.1, 0.0, 4), power(0.0, 0.0, 4)) == (1.0, 0.0)
     assert power(1.0, 0.5, np.inf) == pytest.approx(norm.sf(norm.ppf(0.975) - 2) + norm.cdf(-norm.ppf(0.975) - 2))
 

@@ -51,6 +51,22 @@ def test_scores_are_scikit_learns(n: int, classes: int, seed: int) -> None:
         assert score.n == n
 
 
+def test_copies_of_images_in_groups_give_the_scores_of_one_of_each() -> None:
+    labels, likely = outcomes(200, 12)
+    once = statistics.classification_scores(labels, likely)
+    tripled = statistics.classification_scores(
+        np.repeat(labels, 3), np.repeat(likely, 3, axis=0), groups=np.repeat(np.arange(200), 3)
+    )
+    for name, score in once.items():
+        loose = score.high - score.low if name in ("accuracy", "top5_accuracy") else 0.0  # Student's t over groups there
+        assert tripled[name].value == pytest.approx(score.value)
+        assert tripled[name].low == pytest.approx(score.low, abs=0.02 * loose + 1e-12)
+        assert tripled[name].high == pytest.approx(score.high, abs=0.02 * loose + 1e-12)
+        assert tripled[name].n == 600
+    alone = statistics.classification_scores(labels, likely, groups=np.zeros(200))
+    assert alone == once
+
+
 def test_confusion_and_per_class_are_scikit_learns() -> None:
     labels, likely = outcomes(500, 7)
     predicted = likely.argmax(1)

@@ -9,27 +9,7 @@ from saccade.errors import InputError
 
 
 def inspect(parser: Parser, words: list[str]) -> int:
-    parser.add_argument(
-        "network", nargs="+", metavar="NETWORK", help="a name, a run folder, or module:callable; or several"
-    )
-    parser.add_argument("--input", metavar="CxHxW", help="the images, such as 3x224x224 (default: those of the network)")
-    parser.add_argument("--classes", type=int, metavar="N", help="default 1000, or 10 for networks of up to 64 px")
-    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images of the training step (default 64)")
-    parser.add_argument("--precision", default="fp32", metavar="P", help="fp32 or bf16")
-    parser.add_argument("--optimizer", default="momentum", metavar="O", help="sgd, momentum, adagrad, rmsprop, adam, ...")
-    parser.add_argument("--fit", metavar="MEMORY", help="tell the largest batch for this memory, such as 8GiB")
-    parser.add_argument("--time", action="store_true", help="predict the seconds of the step on this machine, too")
-    parser.add_argument("--depth", type=int, metavar="N", help="one line for each module of this depth")
-    parser.add_argument("--draw", metavar="FILE", help="write a picture, .svg or .mmd (Mermaid)")
-    parser.add_argument("--html", metavar="FILE", help="write a page with the table and the picture")
-    parser.add_argument("--part", default="", metavar="PATH", help="draw this module alone, unfolded, such as stages.0.1")
-    parser.add_argument(
-        "--maps", metavar="IMAGE", help="of a run: write maps.png, its filters and what it makes of an image"
-    )
-    parser.add_argument(
-        "--effective", nargs="+", metavar="IMAGE", help="of a run: write effective.png, the pixels that it really uses"
-    )
-    parser.add_argument("--every", action="store_true", help="a line for every call, activations and sums too")
+    add_inspection(parser)
     options = vars(parser.parse(words))
     names, as_json = options.pop("network"), options.pop("json")
     depth, every = options.pop("depth"), options.pop("every")
@@ -54,6 +34,30 @@ def inspect(parser: Parser, words: list[str]) -> int:
     if len(records) > 1:
         return answer({"networks": records}, as_json, lambda result: side_by_side(result["networks"]))
     return answer(records[0], as_json, lambda record: inspection(record, depth, every))
+
+
+def add_inspection(parser: Parser) -> None:
+    parser.add_argument(
+        "network", nargs="+", metavar="NETWORK", help="a name, a run folder, or module:callable; or several"
+    )
+    parser.add_argument("--input", metavar="CxHxW", help="the images, such as 3x224x224 (default: those of the network)")
+    parser.add_argument("--classes", type=int, metavar="N", help="default 1000, or 10 for networks of up to 64 px")
+    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images of the training step (default 64)")
+    parser.add_argument("--precision", default="fp32", metavar="P", help="fp32 or bf16")
+    parser.add_argument("--optimizer", default="momentum", metavar="O", help="sgd, momentum, adagrad, rmsprop, adam, ...")
+    parser.add_argument("--fit", metavar="MEMORY", help="tell the largest batch for this memory, such as 8GiB")
+    parser.add_argument("--time", action="store_true", help="predict the seconds of the step on this machine, too")
+    parser.add_argument("--depth", type=int, metavar="N", help="one line for each module of this depth")
+    parser.add_argument("--draw", metavar="FILE", help="write a picture, .svg or .mmd (Mermaid)")
+    parser.add_argument("--html", metavar="FILE", help="write a page with the table and the picture")
+    parser.add_argument("--part", default="", metavar="PATH", help="draw this module alone, unfolded, such as stages.0.1")
+    parser.add_argument(
+        "--maps", metavar="IMAGE", help="of a run: write maps.png, its filters and what it makes of an image"
+    )
+    parser.add_argument(
+        "--effective", nargs="+", metavar="IMAGE", help="of a run: write effective.png, the pixels that it really uses"
+    )
+    parser.add_argument("--every", action="store_true", help="a line for every call, activations and sums too")
 
 
 def check_together(

@@ -118,5 +118,6 @@ def show(work: Any) -> Any:
 
 
 def answer(result: Any, as_json: bool, text: Callable[[Any], str]) -> int:
-    print(json.dumps(result, indent=1, ensure_ascii=False) if as_json else text(result))
+    if said := json.dumps(result, indent=1, ensure_ascii=False) if as_json else text(result):
+        print(said)
     return 0

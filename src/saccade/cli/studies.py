@@ -42,7 +42,8 @@ def race(parser: Parser, words: list[str]) -> int:
     from saccade import commands
     from saccade.experiment.race import ranked, said
 
-    work = commands.race(options.data, options.rules, options.tries, options.seeds, options.out, **given)
+    kept = {"rates": options.tries, **{name: getattr(options, name) for name in ("rules", "seeds", "engine", "out")}}
+    work = commands.race(options.data, **kept, **given)
     return studied(work, options.json, lambda r: "\n".join(said(row) for row in ranked(r["rules"])))
 
 
@@ -57,7 +58,8 @@ def ablate(parser: Parser, words: list[str]) -> int:
     from saccade import commands
     from saccade.experiment.ablate import said
 
-    work = commands.ablate(options.data, options.only, options.seeds, options.folds, options.out, **given)
+    names = ("only", "seeds", "folds", "engine", "out")
+    work = commands.ablate(options.data, **{name: getattr(options, name) for name in names}, **given)
     return studied(work, options.json, lambda r: "\n".join(said(row) for row in r["rows"]))
 
 
@@ -68,6 +70,7 @@ def compare(parser: Parser, words: list[str]) -> int:
         "below; --b.network X (and any other field) changes b alone, --b FILE starts it from another recipe."
     )
     words, own = lettered(words)
+    words = joined(words, "--budget")
     add_folds(parser)
     parser.add_argument(
         "--margin", type=float, default=0.005, metavar="D", help="a difference that would not matter (default 0.005)"
@@ -77,11 +80,12 @@ def compare(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.verdict import sized
+    from saccade.experiment.verdict import sized, together
 
     def said(record: dict[str, Any]) -> str:
         rows = [f"{name}  {scored_row(row)}" for name, row in record["recipes"].items()]
-        return "\n".join([record["headline"], *map(sized, record["pairs"]), *rows, record["advice"]])
+        joint = [together(record)] if len(record["pairs"]) > 1 else []
+        return "\n".join([record["headline"], *map(sized, record["pairs"]), *joint, *rows, record["advice"]])
 
     names = ("folds", "repeats", "seeds", "margin", "budget", "engine", "out")
     work = commands.compare(options.data, **{name: getattr(options, name) for name in names}, **given, **own)
@@ -141,20 +145,13 @@ def learning_curve(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
+    from saccade.experiment.curves import grown
 
     sizes = numbers(options.sizes) if options.sizes else []
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
         raise InputError(f'sizes: whole numbers, such as 100,1000, not "{options.sizes}"')
     work = commands.learning_curve(options.data, sizes, options.seeds, options.engine, options.out, **given)
-    return studied(work, options.json, grown)
-
-
-def grown(record: dict[str, Any]) -> str:
-    lines = []
-    for row in record["rows"]:
-        score = row["accuracy"]
-        lines.append(f"{row['images']:>9,} images: {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})")
-    return "\n".join(lines)
+    return studied(work, options.json, lambda r: "\n".join(map(grown, r["rows"])))
 
 
 def scored(record: dict[str, Any]) -> str:
@@ -206,9 +203,20 @@ def lettered(words: list[str]) -> tuple[list[str], dict[str, Any]]:
     return rest, {letter: nested(fields) for letter, fields in given.items()}
 
 
+def joined(words: list[str], option: str) -> list[str]:
+    """With the option and its value in one word: argparse would take "-5s" for an option of its own."""
+    found: list[str] = []
+    for word in words:
+        if found[-1:] == [option] and not word.startswith("--"):
+            found[-1] = f"{option}={word}"
+        else:
+            found.append(word)
+    return found
+
+
 def add_common(parser: Parser) -> None:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each, with their own seeds (default 3)")
-    parser.add_argument("--out", metavar="DIR", help=OUT)
+    add_study(parser)
 
 
 def add_folds(parser: Parser) -> None:
@@ -227,9 +235,30 @@ def add_study(parser: Parser) -> None:
 def studied(work: Any, as_json: bool, text: Callable[[Any], str]) -> int:
     from saccade.experiment.fit import Interrupted
 
+    shown: set[str] = set()
+    on_one_screen = not as_json and sys.stdout.isatty() and sys.stderr.isatty()
     try:
-        return answer(show(work), as_json, text)
+        return answer(show(noting(work, shown) if on_one_screen else work), as_json, lambda r: unseen(text(r), shown))
     except Interrupted as stop:
         folder = Path(str(stop)).parent
         print(f"\nstopped; nothing is lost: the same words with --out {folder} go on", file=sys.stderr)
         return 130
+
+
+def noting(work: Any, shown: set[str]) -> Any:
+    """The same work, of which `shown` keeps the lines that a person sees while it goes on."""
+    from saccade.events import Note
+
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as end:
+            return end.value
+        if isinstance(event, Note):
+            shown.add(event.text)
+        yield event
+
+
+def unseen(lines: str, shown: set[str]) -> str:
+    """The lines that are not on the screen already."""
+    return "\n".join(line for line in lines.splitlines() if line not in shown)

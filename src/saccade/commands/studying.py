@@ -41,11 +41,12 @@ def tune_rate(
     return record
 
 
-def race(
+def race(  # noqa: PLR0913 - the words of the command line
     data: Any = None,
     rules: str | Sequence[str] = ("sgd", "momentum", "nesterov", "adam"),
     rates: int = 3,
     seeds: int = 3,
+    engine: str = "auto",
     out: str | Path | None = None,
     **fields: Any,
 ) -> Work[Record]:
@@ -55,16 +56,17 @@ def race(
     from saccade.experiment.trajectories import watched
     from saccade.report.studies import race_page
 
-    settings = Race(words(rules), rates, seeds)
+    settings = Race(words(rules), rates, seeds, engine)
     record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
     return (yield from kept(record, race_page(record, watched(settings.rules))))
 
 
-def ablate(
+def ablate(  # noqa: PLR0913 - the words of the command line
     data: Any = None,
     only: str | Sequence[str] = (),
     seeds: int = 3,
     folds: int = 1,
+    engine: str = "auto",
     out: str | Path | None = None,
     **fields: Any,
 ) -> Work[Record]:
@@ -73,7 +75,7 @@ def ablate(
     from saccade.experiment.ablate import ablate as work
     from saccade.report.studies import ablation_page
 
-    settings = Ablation(words(only), seeds, folds)
+    settings = Ablation(words(only), seeds, folds, engine)
     record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
     return (yield from kept(record, ablation_page(record)))
 
@@ -203,7 +205,7 @@ def seconds_of(budget: float | str | None) -> float | None:
         assert found is not None
         return float(found[1]) * {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}[found[2] or "s"]
     except (AssertionError, ValueError) as error:
-        raise InputError(f'budget: a time such as 90s, 20min or 2h, not "{budget}"') from error
+        raise InputError(f'budget: a positive time such as 90s, 20min or 2h, not "{budget}"') from error
 
 
 def kept(record: Record, page: str) -> Work[Record]:

@@ -13,6 +13,7 @@ from saccade.experiment import folder
 from saccade.experiment.idle import check_idle
 from saccade.experiment.recipe import Recipe, make_recipe, read_recipe, recipe_file
 from saccade.writing import check_output
+from saccade.zoo import find
 
 if TYPE_CHECKING:
     from saccade.experiment.predict import Predictions
@@ -38,6 +39,8 @@ def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any)
         raise InputError("no data: name a folder of images, a CSV, or `digits`")
     made = make_recipe(words)
     check_idle(made, fields)
+    if made.network is not None:
+        find(made.network)  # a name that is none is told before any data are read
     return made
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from saccade import statistics
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
-from saccade.experiment import folder
-from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
+from saccade.experiment.division import check_scored
+from saccade.experiment.engine import Settled, check_engine, prepare_all, settle
+from saccade.experiment.recipe import Recipe
 from saccade.experiment.study import Member, Study, open_study, seeded
 
 Record = dict[str, Any]
@@ -65,8 +66,10 @@ class Ablation:
     only: tuple[str, ...] = ()
     seeds: int = 3
     folds: int = 1
+    engine: str = "auto"
 
     def __post_init__(self) -> None:
+        check_engine(self.engine)
         for name in self.only:
             if name not in REGULARIZERS:
                 known = ", ".join(REGULARIZERS)
@@ -92,35 +95,41 @@ def ablate(recipe: Recipe, ablation: Ablation, place: Path | None = None, data: 
     Same seeds, same folds, same images; the last epoch of every run is measured on the validation images, which so choose
     nothing. The test part is not read: what is kept of this table is a choice.
     """
-    words = {"only": list(ablation.only), "seeds": ablation.seeds, "folds": ablation.folds}
-    study = open_study(place, "ablate", recipe, words, data)
-    yield Note(f"writing to {study.place}")
-    recipe = recipe.changed(split={"read_test": False}, checkpoint={"select": "last"})
-    base = ablation.members(recipe, "as-it-is")
-    first = yield from study.runs(base)
-    if failed := [record["failed"] for record in first.values() if "failed" in record]:
+    settled = yield from opened(recipe, ablation, place, data)
+    split = recipe.split.model_dump() | {"read_test": False}
+    study, complete = settled.study, settled.recipes["base"].changed(split=split, checkpoint={"select": "last"})
+    base = yield from study.runs(ablation.members(complete, "as-it-is"))
+    if failed := [record["failed"] for record in base.values() if "failed" in record]:
         raise InputError(f"ablate: the recipe itself cannot be trained: {failed[0]}")
-    if "validation" not in next(iter(first.values()))["scores"]:
-        raise InputError("ablate: it is measured on validation images, and there are none; set --split.validation")
-    complete = make_recipe(read_recipe(study.place / base[0].name / folder.RECIPE)).changed(data=recipe.data)
-    complete = complete.changed(split=recipe.split.model_dump())
     variations = changes(complete, ablation.only or tuple(REGULARIZERS))
     yield Note(f"{len(variations) * len(base)} more runs of {recipe.epochs} epochs")
     rows = []
     for name, (change, changed) in variations.items():
         records = yield from study.runs(ablation.members(changed, f"{change} {name}"))
-        rows.append({"regularizer": name, "change": change, **compared(study, list(first), records, ablation)})
+        rows.append({"regularizer": name, "change": change, **compared(study, list(base), records, ablation)})
         yield Note(said(rows[-1]))
     return {
         "study": str(study.place),
         "data": recipe.data,
-        "network": next(iter(first.values()))["network"],
+        "network": next(iter(base.values()))["network"],
         "epochs": recipe.epochs,
         "seeds": ablation.seeds,
         "folds": ablation.folds,
-        "base": {"accuracy": accuracy(study, list(first), ablation).to_dict()},
-        "rows": rows,
+        "base": {"accuracy": accuracy(study, list(base), ablation).to_dict()},
+        "rows": adjusted(rows),
     }
+
+
+def opened(recipe: Recipe, ablation: Ablation, place: Path | None, data: Any) -> Work[Settled]:
+    """The study in its folder, with the recipe completed by the data and the machine."""
+    first = ablation.members(recipe, "base")[0].recipe
+    prepared = yield from prepare_all({"base": first.changed(seed=recipe.seed)}, data)
+    check_scored(prepared["base"].store, prepared["base"].indices("validation"), "ablate")
+    words = {"only": list(ablation.only), "seeds": ablation.seeds, "folds": ablation.folds}
+    study = open_study(place, "ablate", recipe, words, data)
+    yield Note(f"writing to {study.place}")
+    runs = ablation.seeds * ablation.folds * (1 + len(ablation.only or REGULARIZERS))
+    return (yield from settle(study, prepared, runs, ablation.engine))
 
 
 def changes(recipe: Recipe, names: Sequence[str]) -> dict[str, tuple[str, Recipe]]:
@@ -143,17 +152,25 @@ def compared(study: Study, base: Sequence[str], records: dict[str, Record], abla
         return {"failed": failed[0]}
     names = list(records)
     if ablation.folds > 1:
-        found = statistics.mean_over_folds(by_fold(study, names, ablation) - by_fold(study, base, ablation))
+        change = by_fold(study, names, ablation) - by_fold(study, base, ablation)
+        found = statistics.corrected_t(change, 1 / ablation.folds)
     else:
         before, after = (study.outcomes(each, "validation") for each in (base, names))
-        found = statistics.mean_over_runs(after - before)
-    return {"accuracy": accuracy(study, names, ablation).to_dict(), "difference": found.to_dict()}
+        found = statistics.over_runs(after - before, study.units(names[0], "validation"))
+    measured = {"difference": found.interval().to_dict(), "p": found.p_value()}
+    return {"accuracy": accuracy(study, names, ablation).to_dict(), **measured}
+
+
+def adjusted(rows: Sequence[Record]) -> list[Record]:
+    """With the p value of each row as one of so many (Holm): those at most 0.05 hold all together in 95 % of studies."""
+    p_values = iter(statistics.holm([row["p"] for row in rows if "p" in row]))
+    return [row | {"p_adjusted": float(next(p_values))} if "p" in row else row for row in rows]
 
 
 def accuracy(study: Study, names: Sequence[str], ablation: Ablation) -> statistics.Estimate:
     if ablation.folds > 1:
         return statistics.mean_over_folds(by_fold(study, names, ablation))
-    return statistics.share_over_runs(study.outcomes(names, "validation"))
+    return statistics.share_over_runs(study.outcomes(names, "validation"), groups=study.units(names[0], "validation"))
 
 
 def by_fold(study: Study, names: Sequence[str], ablation: Ablation) -> np.ndarray:

@@ -1,44 +1,148 @@
-"""What more runs, or more images, would tell of a difference that has been measured."""
+"""What more repeats, seeds or images would tell of a difference that has been measured: what to buy next."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from saccade import statistics
 from saccade.experiment.folds import Folds
+from saccade.experiment.terms import Terms
 
-AFFORDABLE = 20  # repeats of all folds
+AFFORDABLE = 20  # more repeats of all folds, or more seeds in each
+MOST_IMAGES = 100  # times the images
+KINDS = ("repeats", "seeds", "images")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The variance of the differences between folds, and that of the mean difference by the images alone."""
+    """Where chance enters the difference of two recipes trained on the same folds.
 
+    `of_folds`: variance between the differences of single folds, each the mean over seeds; `of_seeds`: within a fold from
+    one seed to the next, None where there is one seed; `of_images`: of the mean difference by the images (or groups,
+    `units`) alone; `components`: of one outcome of a unit.
+    """
+
+    folds: Folds
     of_folds: float
+    of_seeds: float | None
     of_images: float
+    units: int
+    components: statistics.Components
 
-    def half_width(self, folds: int, repeats: int, level: float = 0.95) -> float:
-        """Of the interval after so many repeats."""
-        error = statistics.corrected_error(self.of_folds, folds * repeats, 1 / folds)
-        contrast = statistics.Contrast(0.0, max(error, self.of_images**0.5), folds * repeats - 1, folds * repeats)
-        return contrast.interval(level).high
+    def contrast(self, value: float, more: Folds | None = None, images: int = 1) -> statistics.Contrast:
+        """The difference as it was met, or as it would be with more repeats and seeds or so many times the images.
 
+        Between folds it is the corrected resampled t; its error is never below what so few images allow, however alike the
+        folds are. Two outcomes more, one for each side, as Agresti and Min 2005 add: that no image differed in so few
+        proves nothing. Of more images it is taken that the networks differ as they do now.
+        """
+        design = more or self.folds
+        count = design.count * design.repeats
+        between = statistics.corrected_error(self.between(design, images), count, 1 / design.count)
+        by_images = self.by_images(design) / images + 2 / (self.units * images) ** 2
+        return statistics.Contrast(value, max(between, by_images**0.5), count - 1, count)
 
-def advice(pair: dict[str, Any], spread: Spread, folds: Folds, level: float = 0.95) -> str:
-    """One or two sentences on what to buy next, for a pair that has been judged."""
-    if pair["verdict"] != "not distinguishable":
-        return "This is decided; more runs would only tell the size of the difference more closely."
-    value, now = abs(pair["difference"]["value"]), spread.half_width(folds.count, folds.repeats, level)
-    for repeats in range(folds.repeats + 1, folds.repeats + AFFORDABLE + 1):
-        if spread.half_width(folds.count, repeats, level) < value:
-            runs = 2 * (repeats - folds.repeats) * folds.count * folds.seeds
-            return f"{repeats - folds.repeats} more repeats ({runs} runs) would decide, if the difference stays what it is."
-    least = spread.half_width(folds.count, folds.repeats + AFFORDABLE, level)
-    found = "No affordable number of runs will separate them: "
-    found += f"{AFFORDABLE} more repeats would narrow ±{now:.4f} to ±{least:.4f}."
-    if not value:
-        return found + " There is no difference to be found."
-    if spread.of_images < least**2 / 8:  # the images' own part of the interval is the smaller one
-        return (
-            found + " The trainings themselves differ: longer or steadier ones, or more --seeds in a fold, would tell more."
+    def between(self, design: Folds, images: int) -> float:
+        """The variance between folds: more seeds take off their own part, more images what drawing those of a fold adds."""
+        fewer = (self.of_seeds or 0.0) * (1 / self.folds.seeds - 1 / design.seeds)
+        parts = self.components
+        of_unit = parts.image + (parts.image_by_split or 0.0) + (parts.residual or 0.0) / design.seeds
+        drawing = of_unit * design.count / self.units * (1 - 1 / images)
+        return max(0.0, self.of_folds - fewer - drawing)
+
+    def by_images(self, design: Folds) -> float:
+        """The variance of the mean by the images alone: more runs average out what an image does in one of them."""
+        alone = replace(self.components, split=0.0, seed=None if self.components.seed is None else 0.0)
+        now, then = (
+            statistics.predicted_error(alone, each.repeats, each.seeds, self.units) ** 2 for each in (self.folds, design)
         )
-    return found + f" About {round((least / value) ** 2):,} times the images would."
+        return self.of_images * then / now if now else self.of_images
+
+    def bought(self, kind: str, count: int, value: float) -> statistics.Contrast:
+        """With so many more repeats or seeds, or `count` times the images."""
+        if kind == "images":
+            return self.contrast(value, images=count)
+        return self.contrast(value, replace(self.folds, **{kind: getattr(self.folds, kind) + count}))
+
+    def known(self, kind: str) -> bool:
+        """Whether the runs at hand tell what more of it would bring: one seed says nothing of others."""
+        return kind != "seeds" or self.of_seeds is not None
+
+
+def purchases(value: float, spread: Spread, terms: Terms) -> list[dict[str, Any]]:
+    """For repeats, seeds and images: half the interval with twice as many, and how many would decide at what price.
+
+    `runs` are further ones of both recipes; for images they are all trained again. None is what is not known, or not
+    affordable.
+    """
+    folds = spread.folds
+    rows: list[dict[str, Any]] = []
+    for kind in KINDS:
+        if not spread.known(kind):
+            rows.append({"kind": kind, "doubled": None, "enough": None, "runs": None, "half_width": None, "chance": None})
+            continue
+        doubled = spread.bought(kind, {"repeats": folds.repeats, "seeds": folds.seeds, "images": 2}[kind], value)
+        row: dict[str, Any] = {"kind": kind, "doubled": half(doubled, terms), "enough": enough(kind, value, spread, terms)}
+        if row["enough"] is not None:
+            then = spread.bought(kind, row["enough"], value)
+            row |= {"runs": runs(kind, row["enough"], folds), "half_width": half(then, terms)}
+            row["chance"] = statistics.power(value, then.error, then.freedom, 1 - terms.alpha)
+        rows.append({"runs": None, "half_width": None, "chance": None, **row})
+    return rows
+
+
+def enough(kind: str, value: float, spread: Spread, terms: Terms) -> int | None:
+    """The fewest more repeats or seeds, or the fewest times the images, that would decide if the difference stays."""
+    counts = range(2, MOST_IMAGES + 1) if kind == "images" else range(1, AFFORDABLE + 1)
+    return next((count for count in counts if terms.decided(spread.bought(kind, count, value))), None)
+
+
+def runs(kind: str, count: int, folds: Folds) -> int:
+    """Of both recipes together."""
+    if kind == "images":
+        return 2 * folds.runs
+    return 2 * count * folds.runs // getattr(folds, kind)
+
+
+def half(contrast: statistics.Contrast, terms: Terms) -> float:
+    """Half the interval of a pair."""
+    return contrast.interval(1 - terms.alpha).high - contrast.value
+
+
+def advice(value: float, spread: Spread, terms: Terms) -> str:
+    """A few sentences on what to buy next, for a pair that differed by `value` and is not decided."""
+    rows = purchases(value, spread, terms)
+    return " ".join([best(value, spread, terms, rows), doubled(rows)])
+
+
+def best(value: float, spread: Spread, terms: Terms, rows: Sequence[dict[str, Any]]) -> str:
+    """The cheapest runs that would decide; where none do, how far they would come, and whether images would."""
+    now = half(spread.contrast(value), terms)
+    deciding = [row for row in rows if row["kind"] != "images" and row["enough"] is not None]
+    if deciding:
+        row = min(deciding, key=lambda row: row["runs"])
+        what = row["kind"] if row["enough"] > 1 else row["kind"].removesuffix("s")
+        words = f"{row['enough']} more {what} ({row['runs']} runs) would narrow ±{now:.4f} to ±{row['half_width']:.4f} and "
+        if terms.decided(spread.bought(row["kind"], row["enough"], value)) == "equivalent":
+            return f"{words}show that they are equivalent, if the difference stays what it is."
+        words += "decide, if the difference stays what it is"
+        return f"{words} (where it is true, they would find it with a chance of {row['chance']:.2f})."
+    kinds = [kind for kind in ("repeats", "seeds") if spread.known(kind)]
+    widths = {kind: half(spread.bought(kind, AFFORDABLE, value), terms) for kind in kinds}
+    least = min(widths, key=lambda kind: widths[kind])
+    words = f"No affordable number of runs will separate them: {AFFORDABLE} more {least} would narrow ±{now:.4f} to "
+    words += f"±{widths[least]:.4f}."
+    images = next(row["enough"] for row in rows if row["kind"] == "images")
+    if images is None:
+        return f"{words} Nor would {MOST_IMAGES} times the images."
+    return f"{words} About {images} times the images would, if the networks differ on them as they do on these."
+
+
+def doubled(rows: Sequence[dict[str, Any]]) -> str:
+    """Which of the sources helps most: each doubled, the best first; and what cannot be known."""
+    known = sorted((row for row in rows if row["doubled"] is not None), key=lambda row: row["doubled"])
+    said = ", ".join(f"{row['kind']} ±{row['doubled']:.4f}" for row in known)
+    words = f"Twice as many would give: {said}."
+    if len(known) < len(rows):
+        words += " What more seeds in a fold would bring cannot be known from one; --seeds 2 would tell."
+    return words

@@ -1,6 +1,6 @@
 """Which of several recipes is better on these images? Paired: the same folds, the same seeds, the same images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +18,8 @@ from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, different_fields, flat
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import open_study
-from saccade.experiment.verdict import accuracy, counsel, judged
+from saccade.experiment.terms import Terms
+from saccade.experiment.verdict import accuracy, concluded, counsel, judged, judged_pair, overall
 
 Record = dict[str, Any]
 LEVEL = 0.95
@@ -41,15 +42,16 @@ class Comparison:
         if self.budget is not None and self.folds.repeats > 1:
             raise InputError("budget: repeats are what it pays for; leave --repeats out, or --budget")
         if self.budget is not None and self.budget <= 0:
-            raise InputError(f"budget: more than no time at all, not {self.budget:g} s")
+            raise InputError(f"budget: a positive time such as 20min, not {self.budget:g} s")
         check_engine(self.engine)
 
 
 def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None = None, data: Any = None) -> Work[Record]:
     """Train every recipe on the same folds and tell the difference of their accuracies on images not trained on.
 
-    The interval is that of the corrected resampled t over folds, so it holds for other training images and seeds, too.
-    The test part that the data give is not read.
+    The interval is that of the corrected resampled t over folds, so it holds for other training images and seeds, too; of
+    more than two recipes, the intervals and verdicts of all pairs hold at once (`Terms`). The test part that the data give
+    is not read.
     """
     check_recipes(recipes)
     first = next(iter(recipes.values()))
@@ -64,15 +66,22 @@ def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None =
     check_different({name: each.recipe for name, each in prepared.items()})
     study = open_study(place, "compare", first, words, data)
     yield Note(f"writing to {study.place}")
+    if study.looks > 1:
+        yield Note(looked_before(study.looks))
     settled = yield from settle(study, prepared, how.folds.runs * len(recipes), how.engine)
     series = Series(settled, {name: settled.recipes[name].changed(seed=recipes[name].seed) for name in recipes}, split_seed)
-    found, level, folds = yield from looks(series, how)
-    record: Record = {"study": str(study.place), "data": first.data, "folds": folds.count, "repeats": folds.repeats}
-    record |= {"seeds": folds.seeds, "margin": how.margin, "level": level, **described(series, found)}
-    record |= judged(found, how.margin, level)
-    record |= {"advice": counsel(found, record["pairs"], folds, level)}
-    keep(study, found)
-    return record
+    looked = yield from looks(series, how)
+    keep(study, looked.found)
+    return {"study": str(study.place), "data": first.data, **described(series, how, looked), **looked.said()}
+
+
+def looked_before(looks: int) -> str:
+    """Going on until something is found finds something: that has to be said."""
+    which = {2: "second", 3: "third"}.get(looks, f"{looks}th")
+    return (
+        f"the {which} look at this comparison, each with more runs: a look says something wrong in up to 5 %, so several "
+        "do more often; --budget has its looks planned"
+    )
 
 
 def check_recipes(recipes: Mapping[str, Recipe]) -> None:
@@ -128,71 +137,129 @@ class Series:
     def members(self, folds: Folds, name: str) -> list[Member]:
         return folds.members(self.recipes[name], name, self.split_seed)
 
-    def train(self, folds: Folds) -> Work[dict[str, Record]]:
-        """All runs, fold by fold with all recipes, so that what is there at any moment is in pairs."""
-        several = [self.members(folds, name) for name in self.recipes]
+    def train(self, folds: Folds, names: Sequence[str]) -> Work[dict[str, Record]]:
+        """All runs of these recipes, fold by fold, so that what is there at any moment is in pairs."""
+        several = [self.members(folds, name) for name in names]
         records = yield from self.settled.study.runs([each for same in zip(*several, strict=True) for each in same])
         check_done(records)
         return records
 
-    def outcomes(self, folds: Folds) -> dict[str, OutOfFold]:
-        return {name: out_of_fold(self.settled.study, folds, self.members(folds, name)) for name in self.recipes}
+    def outcomes(self, folds: Folds, names: Sequence[str]) -> dict[str, OutOfFold]:
+        return {name: out_of_fold(self.settled.study, folds, self.members(folds, name)) for name in names}
 
     def seconds(self, records: Mapping[str, Record]) -> float:
         """What these runs took, or would take again."""
         return sum(record["seconds"] for record in records.values()) / self.settled.study.processes
 
 
-def looks(series: Series, how: Comparison) -> Work[tuple[dict[str, OutOfFold], float, Folds]]:
-    """Train; the outcomes, the level of their intervals, and how many repeats there were.
+@dataclass(frozen=True)
+class Looked:
+    """What was found of each recipe, what is said of each pair, and on what terms."""
 
-    With a budget there is a first look after one round of folds, which may end the comparison, and one at its end, after
-    as many rounds as the budget pays for. How many these are hangs on the time that a round takes, not on its outcome, and
-    each look is taken at half of 5 %, so both together name a winner wrongly in no more than 5 % (Bonferroni).
+    found: dict[str, OutOfFold]
+    pairs: list[Record]
+    terms: Terms
+
+    @property
+    def verdict(self) -> str:
+        return overall(list(self.found), self.pairs)
+
+    @property
+    def undecided(self) -> list[str]:
+        """The recipes that cannot yet be told from some other."""
+        pairs = [pair for pair in self.pairs if pair["verdict"] == "not distinguishable"]
+        return [name for name in self.found if any(name in (pair["a"], pair["b"]) for pair in pairs)]
+
+    def again(self, found: Mapping[str, OutOfFold]) -> "Looked":
+        """With more repeats of some recipes: pairs that were undecided are judged anew, what was decided stands."""
+        pairs = [
+            judged_pair((pair["a"], pair["b"]), (found[pair["a"]], found[pair["b"]]), self.terms)
+            if pair["verdict"] == "not distinguishable"
+            else pair
+            for pair in self.pairs
+        ]
+        return Looked({**self.found, **found}, pairs, self.terms)
+
+    def said(self) -> Record:
+        return {
+            **concluded(list(self.found), self.pairs, self.terms.margin),
+            **counsel(self.found, self.pairs, self.terms),
+        }
+
+
+def looks(series: Series, how: Comparison) -> Work[Looked]:
+    """Train and judge: once, or in the two looks of a budget."""
+    names = list(series.recipes)
+    terms = Terms(how.margin, LEVEL, len(names) * (len(names) - 1) // 2)
+    if how.budget is not None:
+        return (yield from two_looks(series, how, terms))
+    yield from series.train(how.folds, names)
+    return judged_all(series.outcomes(how.folds, names), terms)
+
+
+def two_looks(series: Series, how: Comparison, terms: Terms) -> Work[Looked]:
+    """After one round of folds, and, unless that has answered, after as many rounds as the budget pays for.
+
+    Each look is taken at half of 5 %, so that together they say anything wrong in no more than 5 % (Bonferroni). For this
+    the number of rounds must not hang on outcomes: it hangs on the time of a round of all recipes alone. Of more than two
+    recipes, those that the first look has told from every other train no more. The time that they leave is not spent on the
+    rest: that would make the rounds hang on outcomes, and to allow for each number that might come (5 % divided once more)
+    costs wider intervals than the rounds would gain, since repeats share their images. Rounds are whole, and of two recipes
+    alike: an image counts once both have scored it, in every fold.
     """
-    if how.budget is None:
-        yield from series.train(how.folds)
-        return series.outcomes(how.folds), LEVEL, how.folds
-    once = replace(how.folds, repeats=1)
-    records = yield from series.train(once)
-    found, seconds = series.outcomes(once), series.seconds(records)
+    assert how.budget is not None
+    once, names = replace(how.folds, repeats=1), list(series.recipes)
+    seconds = series.seconds((yield from series.train(once, names)))
     rounds = int(how.budget // seconds)
     yield Note(f"a round of folds takes {seconds:.0f} s; the budget pays for {max(1, rounds)}")
     if rounds < 2:
-        return found, LEVEL, once
-    level = 1 - (1 - LEVEL) / LOOKS
-    if judged(found, how.margin, level)["verdict"] != "not distinguishable":
+        return judged_all(series.outcomes(once, names), terms)
+    first = judged_all(series.outcomes(once, names), replace(terms, level=1 - (1 - LEVEL) / LOOKS))
+    if first.verdict != "not distinguishable":
         yield Note("decided after one round: the rest of the budget is not spent")
-        return found, level, once
+        return first
+    if settled := [name for name in names if name not in first.undecided]:
+        yield Note(f"settled after one round, and trained no more: {', '.join(settled)}")
     folds = replace(how.folds, repeats=rounds)
-    yield from series.train(folds)
-    return series.outcomes(folds), level, folds
+    yield from series.train(folds, first.undecided)
+    return first.again(series.outcomes(folds, first.undecided))
 
 
-def described(series: Series, found: Mapping[str, OutOfFold]) -> Record:
-    """Each recipe with its scores out of fold, its cost, and what it has that the first has not."""
-    names = list(found)
+def judged_all(found: dict[str, OutOfFold], terms: Terms) -> Looked:
+    return Looked(found, judged(found, terms), terms)
+
+
+def described(series: Series, how: Comparison, looked: Looked) -> Record:
+    """How it was compared, and each recipe with its scores out of fold, its cost, and what it has of its own."""
+    found, terms = looked.found, looked.terms
     records = {
-        name: folder.read_record(series.settled.study.place / series.members(Folds(), name)[0].name) for name in names
+        name: folder.read_record(series.settled.study.place / series.members(Folds(), name)[0].name) for name in found
     }
-    base = series.recipes[names[0]]
-    rows = {}
-    for name in names:
-        each, record = found[name], records[name]
-        rows[name] = {
-            "network": record["network"],
-            "parameters": record["parameters"],
-            "differs": differs(base, series.recipes[name]),
-            "accuracy": accuracy(each).to_dict(),
-            "log_loss": statistics.log_loss(each.labels, each.mean),
-            "seconds_of_a_run": record["seconds"],
-        }
-    first = next(iter(found.values()))
+    first, images = next(iter(records.values())), next(iter(found.values())).ids
     return {
-        "images": len(first.ids),
-        "classes": records[names[0]]["classes"],
-        "recipes": rows,
-        "fingerprint": records[names[0]]["images"]["fingerprint"],
+        "folds": how.folds.count,
+        "repeats": max(len(each.fold) for each in found.values()),
+        "seeds": how.folds.seeds,
+        "looks": series.settled.study.looks,
+        "margin": terms.margin,
+        "level": terms.level,
+        "interval_level": 1 - terms.alpha,
+        "images": len(images),
+        "classes": first["classes"],
+        "recipes": {name: row(series, name, found[name], records[name]) for name in found},
+        "fingerprint": first["images"]["fingerprint"],
+    }
+
+
+def row(series: Series, name: str, found: OutOfFold, record: Record) -> Record:
+    return {
+        "network": record["network"],
+        "parameters": record["parameters"],
+        "differs": differs(next(iter(series.recipes.values())), series.recipes[name]),
+        "accuracy": accuracy(found).to_dict(),
+        "log_loss": statistics.log_loss(found.labels, found.mean),
+        "repeats": len(found.fold),
+        "seconds_of_a_run": record["seconds"],
     }
 
 

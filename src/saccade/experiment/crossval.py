@@ -17,7 +17,7 @@ from saccade.experiment.engine import check_engine, prepare_all, settle
 from saccade.experiment.folds import Folds, OutOfFold, by_fold, check_done, keep, out_of_fold
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
-from saccade.experiment.study import Study, open_study, quietly
+from saccade.experiment.study import Study, open_study, quietly, validation_accuracy
 from saccade.experiment.verdict import accuracy
 from saccade.writing import write_text
 
@@ -63,8 +63,7 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
     With a search, each outer fold has its own: inner folds of its training images choose, so its score holds for the whole
     way of choosing (nested; Cawley and Talbot 2010). The test part that the data give is not read.
     """
-    for choice in how.choices:
-        changed_fields(recipe, choice)  # a value that a field does not take is told before anything is trained
+    yield from check_choices(recipe, how)
     split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
     prepared = yield from prepare_all({"recipe": how.folds.recipe(recipe, split_seed)}, data)
     if how.final:  # what the last run cannot do is told before anything is trained
@@ -90,6 +89,15 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
     return record
 
 
+def check_choices(recipe: Recipe, how: CrossValidation) -> Work[None]:
+    """InputError for a value that a field does not take; a note where there is nothing to choose."""
+    for choice in how.choices:
+        changed_fields(recipe, choice)
+    if how.search and len(how.choices) == 1:
+        names, values = (", ".join(map(str, each)) for each in (how.search, how.choices[0].values()))
+        yield Note(f"search: one value of {names} leaves nothing to choose; {values} is used in every fold")
+
+
 def chosen_once(study: Study, how: CrossValidation, members: Sequence[Member]) -> Work[list[Choice]]:
     """What was chosen before, where it was: outer runs that are done were trained with it."""
     file = study.place / "chosen.json"
@@ -108,7 +116,7 @@ def choose(study: Study, how: CrossValidation, members: Sequence[Member]) -> Wor
     records = yield from study.runs([each for search in searches for row in search for each in row])
     chosen = []
     for member, search in zip(members, searches, strict=True):
-        scores = [np.mean([score(records[each.name]) for each in row]) for row in search]
+        scores = [np.mean([validation_accuracy(records[each.name]) for each in row]) for row in search]
         if max(scores) < 0:
             why = next(records[each.name]["failed"] for each in search[0] if "failed" in records[each.name])
             raise InputError(f"search: no choice could be trained: {why}")
@@ -127,11 +135,6 @@ def inner_members(how: CrossValidation, member: Member) -> list[list[Member]]:
         splits = [{"folds": how.inner, "fold": j, "read_test": False} for j in range(how.inner)]
         rows.append([Member(f"{member.name}-choice-{i}-{j}", recipe.changed(split=s)) for j, s in enumerate(splits)])
     return rows
-
-
-def score(record: Record) -> float:
-    """The accuracy on the inner fold; below 0 where training failed."""
-    return -1.0 if "failed" in record else float(record["scores"]["validation"]["accuracy"]["value"])
 
 
 def train_on_all(study: Study, how: CrossValidation, recipe: Recipe, best: Sequence[int]) -> Work[str]:
@@ -157,7 +160,7 @@ def on_all(recipe: Recipe) -> Recipe:
 def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
     """Scores: the mean over folds with its interval, and, of the first repeat, all else that a run has."""
     classes, likely = tuple(first["classes"]), found.probabilities[0, 0]
-    words = outcome.describe(found.labels, likely, classes)
+    words = outcome.describe(found.labels, likely, classes, found.units)
     words["scores"] = {"out_of_fold": words["scores"] | {"accuracy": accuracy(found).to_dict()}}
     suspects = statistics.likely_label_errors(found.labels, found.mean)[:SUSPECTS]
     return {

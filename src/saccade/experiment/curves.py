@@ -11,12 +11,14 @@ from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
+from saccade.experiment.division import check_scored
 from saccade.experiment.engine import check_engine, prepare_all, settle
 from saccade.experiment.folds import check_done
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study
+from saccade.zoo import find
 
 Record = dict[str, Any]
 OPTION = "network."  # --vary network.width=0.5: an option of the network, not a field of the recipe
@@ -52,8 +54,9 @@ def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data:
     study, members = yield from trained("bias-variance", recipe, varied, curve, (place, data))
     rows = []
     for value in curve.values:
-        likely, labels = said(study, [member.name for member in members[str(value)]])
-        rows.append({"value": value, **about(study, members[str(value)][0]), **decompositions(likely, labels)})
+        names = [member.name for member in members[str(value)]]
+        parts = decompositions(*said(study, names), study.units(names[0], "validation"))
+        rows.append({"value": value, **about(study, members[str(value)][0]), **parts})
         yield Note(words_of(curve.field, rows[-1]))
     return described(study, recipe, curve, rows)
 
@@ -76,14 +79,21 @@ def learning_curve(
     rows: list[Record] = []
     last = None
     for size in curve.values:
-        likely, labels = said(study, [member.name for member in runs[str(size)]])
-        right = (likely.argmax(-1) == labels).astype(np.float64)
-        row = {"value": size, **about(study, runs[str(size)][0]), "accuracy": statistics.share_over_runs(right).to_dict()}
+        names = [member.name for member in runs[str(size)]]
+        likely, labels = said(study, names)
+        units, right = study.units(names[0], "validation"), (likely.argmax(-1) == labels).astype(np.float64)
+        row = {"value": size, **about(study, runs[str(size)][0])}
+        row["accuracy"] = statistics.share_over_runs(right, groups=units).to_dict()
         row["log_loss"] = float(np.mean([statistics.log_loss(labels, each) for each in likely]))
-        row |= {"gain": statistics.mean_over_runs(right - last).to_dict()} if last is not None else {}
+        row |= {"gain": statistics.mean_over_runs(right - last, groups=units).to_dict()} if last is not None else {}
         rows, last = [*rows, row], right
-        yield Note(f"{row['images']:,} images: accuracy {row['accuracy']['value']:.4f}")
+        yield Note(grown(row))
     return described(study, recipe, curve, rows)
+
+
+def grown(row: Record) -> str:
+    score = row["accuracy"]
+    return f"{row['images']:,} images: accuracy {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
 def halved(prepared: Prepared) -> list[int]:
@@ -102,8 +112,9 @@ def changed(recipe: Recipe, field: str, value: Any) -> Recipe:
         return changed_fields(recipe, {field: value})
     if recipe.network is None:
         raise InputError(f"{field}: an option of a network; name it, such as --network mobilenet_v1")
-    separator = "," if ":" in recipe.network else ":"
-    return recipe.changed(network=f"{recipe.network}{separator}{field.removeprefix(OPTION)}={value}")
+    network = f"{recipe.network}{',' if ':' in recipe.network else ':'}{field.removeprefix(OPTION)}={value}"
+    find(network)  # an option that it does not have is told before any data are read
+    return recipe.changed(network=network)
 
 
 def trained(
@@ -112,8 +123,8 @@ def trained(
     """The members of every value, trained."""
     place, data = where
     prepared = yield from prepare_all(varied, data)
-    if not len(next(iter(prepared.values())).indices("validation")):
-        raise InputError(f"{kind}: it is measured on validation images, and there are none; set --split.validation")
+    first = next(iter(prepared.values()))
+    check_scored(first.store, first.indices("validation"), kind)
     words = {"field": curve.field, "values": list(curve.values), "members": curve.members}
     study = open_study(place, kind, recipe, words, data)
     yield Note(f"writing to {study.place}")
@@ -150,13 +161,13 @@ def about(study: Study, member: Member) -> Record:
     return {"parameters": record["parameters"], "images": record["splits"]["train"]["images"]}
 
 
-def decompositions(likely: np.ndarray, labels: np.ndarray) -> Record:
+def decompositions(likely: np.ndarray, labels: np.ndarray, units: np.ndarray) -> Record:
     """Error, bias and variance, of log loss (Heskes) and of wrong classes (Kohavi and Wolpert; Domingos)."""
     predicted = likely.argmax(-1)
     found = {
-        "log_loss": statistics.log_loss_decomposition(likely, labels),
-        "kohavi_wolpert": statistics.zero_one_kohavi_wolpert(predicted, labels, likely.shape[-1]),
-        "domingos": statistics.zero_one_domingos(predicted, labels),
+        "log_loss": statistics.log_loss_decomposition(likely, labels, units),
+        "kohavi_wolpert": statistics.zero_one_kohavi_wolpert(predicted, labels, likely.shape[-1], units),
+        "domingos": statistics.zero_one_domingos(predicted, labels, units),
     }
     return {name: asdict(each) for name, each in found.items()}
 

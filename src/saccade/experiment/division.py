@@ -3,7 +3,8 @@
 import numpy as np
 
 from saccade.data.split import Fold, Fractions, folded, once, split, stratified, units_of
-from saccade.data.store import Store
+from saccade.data.store import Store, open_stored
+from saccade.errors import InputError
 from saccade.experiment.recipe import Recipe, SplitSection
 from saccade.seeds import derive
 
@@ -62,3 +63,22 @@ def fewer(labels: np.ndarray, parts: np.ndarray, count: int, seed: int) -> np.nd
 def bootstrap_sample(train: np.ndarray, seed: int) -> np.ndarray:
     """As many of the images, drawn with replacement (Efron 1979); about 37 % are not drawn. A function of the seed."""
     return np.sort(np.random.default_rng(derive(seed, "bootstrap")).choice(train, len(train)))
+
+
+def units_among(ids: np.ndarray, fingerprint: str) -> np.ndarray:
+    """(N,) the groups and duplicates of the store that these images are of; each its own where the store is gone."""
+    store = open_stored(fingerprint)
+    if store is None:
+        return np.arange(len(ids))
+    order = np.argsort(store.ids)
+    return units_of(store.clusters, store.groups)[order[np.searchsorted(store.ids, ids, sorter=order)]]
+
+
+def check_scored(store: Store, scored: np.ndarray, kind: str) -> None:
+    """InputError where there is none of the validation images (indices) that a study measures on, or only one group."""
+    if not len(scored):
+        raise InputError(f"{kind}: it is measured on validation images, and there are none; set --split.validation")
+    if len(np.unique(units_of(store.clusters, store.groups)[scored])) < 2:
+        raise InputError(
+            f"{kind}: the images that it is measured on are all of one group, which tells nothing of others; hold back more"
+        )

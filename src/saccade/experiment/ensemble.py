@@ -149,7 +149,7 @@ def out_of_bag(joint: Joint) -> Work[Record]:
         columns = {"ids": store.ids[seen], "labels": store.labels[seen], "probabilities": likely, "members": count[seen]}
         with replacing(joint.study.place / OUT_OF_BAG) as file, file.open("wb") as stream:
             np.savez_compressed(stream, allow_pickle=False, **columns)
-        scores = outcome.describe(store.labels[seen], likely, store.classes)["scores"]
+        scores = outcome.describe(store.labels[seen], likely, store.classes, joint.units[seen])["scores"]
         found |= {"members": float(count[seen].mean()), "scores": scores}
     return found
 
@@ -177,8 +177,6 @@ def completed(joint: Joint, own: Record, members: list[Record]) -> Work[Record]:
         notes.append(alike)
         yield Note(alike)
     by_member = outcomes.pop("by_member")
-    times = {"members": sum(found["seconds"] for found in joint.records) / joint.study.processes}
-    times["evaluation"] = time.monotonic() - start
     words = {
         "run": str(place),
         **about_training(joint),
@@ -188,14 +186,22 @@ def completed(joint: Joint, own: Record, members: list[Record]) -> Work[Record]:
         "members": [row | more for row, more in zip(members, by_member, strict=True)],
         "notes": [*own.get("notes", ()), *notes],
         "test_read": readings,
+        **about_making(joint, time.monotonic() - start),
+    }
+    folder.write_record(place, words)
+    return words
+
+
+def about_making(joint: Joint, evaluation: float) -> Record:
+    """When, how long and where; of `evaluation` seconds for what was done after the members were trained."""
+    times = {"members": sum(found["seconds"] for found in joint.records) / joint.study.processes, "evaluation": evaluation}
+    return {
         "started": joint.records[0]["started"],
         "seconds": round(sum(times.values()), 2),
         "times": {name: round(seconds, 2) for name, seconds in times.items()},
         "versions": record.versions(),
         "machine": record.machine(),
     }
-    folder.write_record(place, words)
-    return words
 
 
 def write_parts(joint: Joint) -> None:
@@ -254,7 +260,7 @@ def of_part(joint: Joint, loaded: model.Model, part: str) -> tuple[dict[str, np.
     right = (named == labels).astype(np.float64)
     each = (answers.members.argmax(1) == labels[:, None]).astype(np.float64)  # (N, members)
     columns = {"parts": np.full(len(where), part), "ids": store.ids[where], "labels": labels}
-    found = outcome.describe(labels, answers.probabilities, store.classes)
+    found = outcome.describe(labels, answers.probabilities, store.classes, joint.units[where])
     found["by_member"] = each.mean(0).tolist()
     boosted = isinstance(joint.network, Voted)  # its later members are not meant to stand alone
     gained = gain(right - (each[:, 0] if boosted else each.mean(1)), joint.units[where])

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.data.split import units_of
-from saccade.data.store import open_stored
 from saccade.errors import InputError
 from saccade.experiment import folder
+from saccade.experiment.division import units_among
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.study import Study
@@ -38,11 +37,12 @@ class Folds:
         """The recipe for one repeat, fold and seed; the fold is the test part, validation comes from the rest.
 
         Each run has a seed of its own: with one for all folds, a lucky start would move them all together, and the spread
-        between folds, from which intervals are made, would not show it.
+        between folds, from which intervals are made, would not show it. It hangs on the place alone, not on how many
+        repeats and seeds there are (places are counted along diagonals, as Cantor does), so more of them only add runs.
         """
         repeat, fold, seed = place
         split = {"outer": self.count, "outer_fold": fold, "seed": split_seed + repeat, "test": 0}
-        own = self.count * (self.seeds * repeat + seed) + fold
+        own = self.count * ((repeat + seed) * (repeat + seed + 1) // 2 + seed) + fold
         return recipe.changed(split=split, seed=recipe.seed + own)
 
     def members(self, recipe: Recipe, name: str, split_seed: int, repeats: Sequence[int] | None = None) -> list[Member]:
@@ -100,15 +100,6 @@ def out_of_fold(study: Study, folds: Folds, members: Sequence[Member]) -> OutOfF
     return OutOfFold(ids, labels, units, likely, np.stack(numbers).reshape(*shape, -1)[:, 0])
 
 
-def units_among(ids: np.ndarray, fingerprint: str) -> np.ndarray:
-    """(N,) the groups and duplicates of the store that these images are of; each its own where the store is gone."""
-    store = open_stored(fingerprint)
-    if store is None:
-        return np.arange(len(ids))
-    order = np.argsort(store.ids)
-    return units_of(store.clusters, store.groups)[order[np.searchsorted(store.ids, ids, sorter=order)]]
-
-
 def of_test(study: Study, name: str) -> Mapping[str, np.ndarray]:
     with np.load(study.place / name / folder.PREDICTIONS, allow_pickle=False) as kept:
         there = kept["parts"] == "test"
@@ -131,9 +122,12 @@ def check_done(records: Mapping[str, dict]) -> None:
 
 
 def keep(study: Study, found: Mapping[str, OutOfFold]) -> None:
-    """out-of-fold.npz: ids, labels, fold, and the probabilities (repeats, seeds, images, classes) of each recipe."""
-    first = next(iter(found.values()))
-    columns = {"ids": first.ids, "labels": first.labels, "fold": first.fold}
+    """out-of-fold.npz: ids, labels, fold, and the probabilities (repeats, seeds, images, classes) of each recipe.
+
+    `fold` (repeats, images) is of the recipe with the most repeats; that of one with fewer are its first rows.
+    """
+    most = max(found.values(), key=lambda each: len(each.fold))
+    columns = {"ids": most.ids, "labels": most.labels, "fold": most.fold}
     columns |= {f"probabilities_{name}": each.probabilities for name, each in found.items()}
     with replacing(study.place / OUTCOMES) as file, file.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **columns)

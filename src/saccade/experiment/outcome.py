@@ -60,12 +60,18 @@ def save(run: Path, columns: dict[str, np.ndarray]) -> None:
         np.savez(stream, allow_pickle=False, **columns)
 
 
-def describe(labels: np.ndarray, likely: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Scores with intervals, the per-class table, the confusion matrix and the reliability bins, as the record has them."""
+def describe(
+    labels: np.ndarray, likely: np.ndarray, classes: tuple[str, ...], units: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Scores with intervals, the per-class table, the confusion matrix and the reliability bins, as the record has them.
+
+    `units` (N,): images that belong together, groups and duplicates, which the intervals draw together.
+    """
     confusion = statistics.confusion_matrix(labels, likely.argmax(1), len(classes))
     rows = zip(classes, statistics.per_class(confusion), strict=True)
+    scores = statistics.classification_scores(labels, likely, groups=units)
     return {
-        "scores": {name: score.to_dict() for name, score in statistics.classification_scores(labels, likely).items()},
+        "scores": {name: score.to_dict() for name, score in scores.items()},
         "per_class": [
             {"class": name, "precision": row.precision, "recall": row.recall, "f1": row.f1, "n": row.n}
             for name, row in rows

@@ -16,6 +16,7 @@ from saccade.data.images import Pairs, Paths, Subset
 from saccade.data.listing import Images, LeftOut
 from saccade.data.sources import open_source
 from saccade.data.sources.folders import image_files
+from saccade.data.split import units_of
 from saccade.data.store import Store, build, decoded
 from saccade.errors import InputError
 from saccade.events import Note, Progress, Work
@@ -179,4 +180,5 @@ def scored(model: Model, store: Store, where: np.ndarray, seen: np.ndarray) -> E
     predictions = Predictions(
         model.classes, [str(name) for name in store.ids[where]], likely, left_out, found.members, shares(model)
     )
-    return Evaluated(outcome.describe(labels, likely, model.classes), predictions, labels)
+    units = units_of(store.clusters, store.groups)[where]
+    return Evaluated(outcome.describe(labels, likely, model.classes, units), predictions, labels)

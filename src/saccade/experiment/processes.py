@@ -107,12 +107,12 @@ def in_processes(members: Sequence[Member], count: int, place: Path, data: Any) 
         for worker in started:
             worker.train(waiting.popleft())
         while any(worker.member for worker in started):
+            if interruption.asked is not None:
+                stop(started)
+                raise Interrupted(str(place / "run"))
             try:
                 worker, (kind, *words) = inbox.get(timeout=POLL)
             except Empty:
-                if interruption.asked is not None:
-                    stop(started)
-                    raise Interrupted(str(place / "run")) from None
                 continue
             if kind == "epoch":
                 epochs += 1

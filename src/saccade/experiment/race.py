@@ -10,9 +10,11 @@ import numpy as np
 from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
+from saccade.experiment.division import check_scored
+from saccade.experiment.engine import check_engine, prepare_all, settle
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.setup import HYPERPARAMETERS
-from saccade.experiment.study import Member, Study, open_study, seeded
+from saccade.experiment.study import Member, Study, open_study, seeded, validation_accuracy
 from saccade.optim import find_rule
 
 Record = dict[str, Any]
@@ -23,13 +25,15 @@ WIDEN = 3  # how often the search goes on where its last rate was the best
 
 @dataclass(frozen=True)
 class Race:
-    """The rules, how many rates around the usual one are tried first, and how many seeds run at the best."""
+    """The rules, how many rates around the usual one are tried first, how many seeds run at the best, and how."""
 
     rules: tuple[str, ...]
     rates: int = 3
     seeds: int = 3
+    engine: str = "auto"
 
     def __post_init__(self) -> None:
+        check_engine(self.engine)
         for rule in self.rules:
             find_rule(rule)
         if len(self.rules) < 1 or len(set(self.rules)) < len(self.rules):
@@ -45,22 +49,36 @@ def race(recipe: Recipe, race: Race, place: Path | None = None, data: Any = None
     edge, the search goes on. The chosen rate then runs with other seeds, so that the search's luck does not count, and only
     those runs read the test part.
     """
+    own = {rule: with_rule(recipe, rule) for rule in race.rules}
+    prepared = yield from prepare_all(own, data)
+    first = next(iter(prepared.values()))
+    for part in ("validation", *(["test"] if len(first.indices("test")) else [])):
+        check_scored(first.store, first.indices(part), "race")
     words = {"rules": list(race.rules), "rates": race.rates, "seeds": race.seeds}
     study = open_study(place, "race", recipe, words, data)
     yield Note(f"writing to {study.place}")
+    settled = yield from settle(study, prepared, len(race.rules) * (race.rates + race.seeds), race.engine)
     rows = []
-    for rule in race.rules:
-        own = recipe.changed(optimizer={**dict.fromkeys(("lr", "decay", *HYPERPARAMETERS)), "rule": rule})
-        tried = yield from search(study, own, race.rates)
-        rate = max(tried, key=lambda each: tried[each])
-        members = seeded(own.changed(seed=recipe.seed + 1, optimizer={"lr": rate}), f"{rule}-run", race.seeds)
-        members = [Member(m.name, m.recipe.changed(split={"seed": recipe.seed})) for m in members]
-        records = yield from study.runs(members)
-        rows.append(
-            {"rule": rule, "lr": rate, "tried": [list(each) for each in sorted(tried.items())], **outcome(study, records)}
-        )
+    for complete in settled.recipes.values():
+        rows.append((yield from raced(settled.study, complete, race)))
         yield Note(said(rows[-1]))
     return {"study": str(study.place), "data": recipe.data, "epochs": recipe.epochs, "rules": rows}
+
+
+def with_rule(recipe: Recipe, rule: str) -> Recipe:
+    """With what this rule decides by itself."""
+    return recipe.changed(optimizer={**dict.fromkeys(("lr", "decay", *HYPERPARAMETERS)), "rule": rule})
+
+
+def raced(study: Study, recipe: Recipe, race: Race) -> Work[Record]:
+    """The row of one rule: its search, then its runs."""
+    tried = yield from search(study, recipe, race.rates)
+    rate, rule = max(tried, key=lambda each: tried[each]), recipe.optimizer.rule
+    split = {"seed": recipe.seed if recipe.split.seed is None else recipe.split.seed}  # that of the search
+    chosen = recipe.changed(seed=recipe.seed + 1, optimizer={"lr": rate}, split=split)
+    members = seeded(chosen, f"{rule}-run", race.seeds)
+    records = yield from study.runs(members)
+    return {"rule": rule, "lr": rate, "tried": [list(each) for each in sorted(tried.items())], **outcome(study, records)}
 
 
 def search(study: Study, recipe: Recipe, count: int) -> Work[dict[float, float]]:
@@ -69,10 +87,8 @@ def search(study: Study, recipe: Recipe, count: int) -> Work[dict[float, float]]
     found: dict[float, float] = {}
     steps = [i - count // 2 for i in range(count)]
     for _ in range(WIDEN + 1):
-        new = {i: float(f"{usual * FACTOR**i:.3g}") for i in steps}
-        for rate in new.values():
-            if rate not in found:
-                found[rate] = yield from tried(study, recipe, rate)
+        rates = [float(f"{usual * FACTOR**i:.3g}") for i in steps]
+        found |= yield from tried(study, recipe, [rate for rate in rates if rate not in found])
         ordered = sorted(found)
         best = ordered.index(max(ordered, key=lambda rate: found[rate]))
         if count == 1 or 0 < best < len(ordered) - 1:
@@ -81,16 +97,15 @@ def search(study: Study, recipe: Recipe, count: int) -> Work[dict[float, float]]
     return found
 
 
-def tried(study: Study, recipe: Recipe, rate: float) -> Work[float]:
-    fields = {"optimizer": {"lr": rate}, "split": {"read_test": False}, "checkpoint": {"select": "last"}}
-    member = Member(f"{recipe.optimizer.rule}-search-{rate:g}", recipe.changed(**fields))
-    records = yield from study.runs([member])
-    record = records[member.name]
-    if "failed" in record:
-        return -1.0
-    if "validation" not in record["scores"]:
-        raise InputError("race: rates are chosen by validation images, and there are none; set --split.validation")
-    return float(record["scores"]["validation"]["accuracy"]["value"])
+def tried(study: Study, recipe: Recipe, rates: Sequence[float]) -> Work[dict[float, float]]:
+    """A run at each rate, together where the engine trains several at once."""
+    fields = {"split": {"read_test": False}, "checkpoint": {"select": "last"}}
+    own = recipe.changed(**fields)
+    members = {
+        rate: Member(f"{recipe.optimizer.rule}-search-{rate:g}", own.changed(optimizer={"lr": rate})) for rate in rates
+    }
+    records = yield from study.runs(list(members.values()))
+    return {rate: validation_accuracy(records[member.name]) for rate, member in members.items()}
 
 
 def outcome(study: Study, records: dict[str, Record]) -> Record:
@@ -103,7 +118,7 @@ def outcome(study: Study, records: dict[str, Record]) -> Record:
     curves = [[epoch["validation_accuracy"] for epoch in study.history(name)] for name in done]
     return {
         "part": part,
-        "accuracy": statistics.share_over_runs(study.outcomes(done, part)).to_dict(),
+        "accuracy": statistics.share_over_runs(study.outcomes(done, part), groups=study.units(done[0], part)).to_dict(),
         "by_seed": [records[name]["scores"][part]["accuracy"]["value"] for name in done],
         "curves": curves,
         "seconds": float(np.median([records[name]["times"]["training"] for name in done])),

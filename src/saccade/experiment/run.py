@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.data.split import units_of
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder, model, outcome, record
@@ -228,7 +229,8 @@ def final_outcomes(fit: Fit) -> Record:
             held.append(
                 {"parts": np.full(len(where), part), "ids": store.ids[where], "labels": labels, "probabilities": likely}
             )
-            described = outcome.describe(labels, likely, store.classes)
+            units = units_of(store.clusters, store.groups)[where]
+            described = outcome.describe(labels, likely, store.classes, units)
             scores[part] = described.pop("scores")
     if held:
         outcome.save(fit.run, {name: np.concatenate([each[name] for each in held]) for name in held[0]})

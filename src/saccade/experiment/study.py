@@ -17,6 +17,7 @@ import numpy as np
 from saccade.errors import InputError
 from saccade.events import Epoch, Note, Progress, Work
 from saccade.experiment import folder
+from saccade.experiment.division import units_among
 from saccade.experiment.fleet import Fleets
 from saccade.experiment.processes import Member, in_processes, result
 from saccade.experiment.recipe import Recipe
@@ -24,7 +25,8 @@ from saccade.experiment.run import resume, train
 from saccade.writing import write_text
 
 Record = dict[str, Any]
-WORDS, OWNER = "study.json", "study.pid"
+WORDS, OWNER, LOOKED = "study.json", "study.pid", "looked"
+GROWS = {"compare": ("repeats", "seeds")}  # of a study, what may be more when it goes on: the runs of less are among them
 Result = TypeVar("Result")
 
 
@@ -38,11 +40,15 @@ class Engine:
 
 @dataclass(frozen=True)
 class Study:
-    """The folder of a study, its data where they are in memory, and how its runs are trained."""
+    """The folder of a study, its data where they are in memory, and how its runs are trained.
+
+    `looks`: how often its outcomes were looked at, with the look that now comes; each had more runs than the one before.
+    """
 
     place: Path
     data: Any = None
     engine: Engine = Engine()
+    looks: int = 1
 
     @property
     def processes(self) -> int:
@@ -102,6 +108,12 @@ class Study:
                 rows.append(right[order].astype(np.float64))
         return np.stack(rows)
 
+    def units(self, name: str, part: str) -> np.ndarray:
+        """(images,) in the order of `outcomes`: of which equal ones belong together (groups, duplicates)."""
+        with np.load(self.place / name / folder.PREDICTIONS, allow_pickle=False) as kept:
+            ids = np.sort(kept["ids"][kept["parts"] == part], kind="stable")
+        return units_among(ids, folder.read_record(self.place / name)["images"]["fingerprint"])
+
     def history(self, name: str) -> list[dict[str, float]]:
         """The measures of every epoch of a run."""
         lines = (self.place / name / folder.METRICS).read_text(encoding="utf-8").splitlines()
@@ -122,19 +134,54 @@ def quietly(work: Work[Result], name: str) -> Work[Result]:
 
 
 def open_study(place: Path | None, kind: str, recipe: Recipe, words: dict[str, Any], data: Any = None) -> Study:
-    """The study in this folder, by default runs/<time>-<kind>-<data>; InputError where another one is in it."""
+    """The study in this folder, by default runs/<time>-<kind>-<data>; InputError where another one is in it.
+
+    What only adds runs (`GROWS`) may be more than it was: the study then goes on with the runs that are there.
+    """
     asked = json.loads(json.dumps({"study": kind, "recipe": recipe.model_dump(mode="json"), **words}))
     if place is not None and (place / WORDS).is_file():
         kept = json.loads((place / WORDS).read_text(encoding="utf-8"))
-        if kept != asked:
-            different = next(name for name in {**kept, **asked} if kept.get(name) != asked.get(name))
-            raise InputError(f"{place}: another study is in there ({different} differs); choose another --out")
+        looked = kept.pop(LOOKED, [])
+        check_same(place, kept, asked)
         claim(place)
-        return Study(place, data)
+        if kept != asked and (place / folder.RECORD).is_file():
+            looked = [*looked, {name: kept[name] for name in GROWS[kind] if name in kept}]
+        write_text(place / WORDS, json.dumps(asked | ({LOOKED: looked} if looked else {}), indent=1) + "\n")
+        return Study(place, data, looks=len(looked) + 1)
     made = folder.create(place, kind, Path(recipe.data).name)
     write_text(made / WORDS, json.dumps(asked, indent=1) + "\n")
     claim(made)
     return Study(made, data)
+
+
+def check_same(place: Path, kept: Record, asked: Record) -> None:
+    """InputError that names the first field in which the words of a study differ, but for those that have grown."""
+    grows = GROWS.get(asked["study"], ())
+    one, other = ({name: value for name, value in words.items() if name not in grows} for words in (kept, asked))
+    path, more = different(one, other), ""
+    if not path:
+        path = [name for name in grows if asked.get(name, 0) < kept.get(name, 0)][:1]
+        more = "; there can only be more"
+    if path:
+        name = ".".join(path).removeprefix("recipes.").removeprefix("recipe.")
+        values = f"{value_at(kept, path)} there, {value_at(asked, path)} asked for{more}"
+        raise InputError(f"{place}: another study is in there ({name} differs: {values}); choose another --out")
+
+
+def different(one: Record, other: Record) -> list[str]:
+    """The way to the first value in which nested words differ; none where they are the same."""
+    for name in {**one, **other}:
+        before, after = one.get(name), other.get(name)
+        if before != after:
+            return [name, *(different(before, after) if isinstance(before, dict) and isinstance(after, dict) else [])]
+    return []
+
+
+def value_at(words: Record, path: Sequence[str]) -> str:
+    value: Any = words
+    for name in path:
+        value = value.get(name)
+    return "nothing" if value is None else "another" if isinstance(value, dict) else str(value)
 
 
 def claim(place: Path) -> None:
@@ -155,6 +202,11 @@ def is_alive(process: int) -> bool:
     except (OSError, OverflowError):
         return False
     return True
+
+
+def validation_accuracy(record: Record) -> float:
+    """By which runs are chosen; below 0 where training failed."""
+    return -1.0 if "failed" in record else float(record["scores"]["validation"]["accuracy"]["value"])
 
 
 def seeded(recipe: Recipe, name: str, seeds: int) -> list[Member]:

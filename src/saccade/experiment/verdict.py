@@ -1,46 +1,50 @@
 """The verdict on recipes that were trained on the same folds: who is better, by how much, and on which images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from saccade import statistics
-from saccade.experiment.advice import Spread, advice
+from saccade.experiment.advice import Spread, advice, purchases
 from saccade.experiment.folds import Folds, OutOfFold, by_fold
+from saccade.experiment.terms import Terms
 
 Record = dict[str, Any]
 
 
-def judged(found: Mapping[str, OutOfFold], margin: float, level: float) -> Record:
-    """Each pair with its difference, p values by Holm's method over the pairs, and verdicts; the verdict on all."""
-    names = list(combinations(found, 2))
-    contrasts = [contrast(found[a], found[b]) for a, b in names]
-    differ = statistics.holm([each.p_value() for each in contrasts])
-    equal = statistics.holm([each.equivalence(margin) for each in contrasts])
-    pairs = []
-    for (a, b), each, p, q in zip(names, contrasts, differ, equal, strict=True):
-        verdict = of_pair((a, b), each.value, (float(p), float(q)), 1 - level)
-        interval = within(each.interval(level), len(found[a].ids)).to_dict()
-        said = {"p": float(p), "p_equivalent": float(q), "p_unadjusted": each.p_value()}
-        pairs.append({"a": a, "b": b, "verdict": verdict, "difference": interval, **said, **paired(found[a], found[b])})
-    verdict = overall(list(found), pairs)
+def judged(found: Mapping[str, OutOfFold], terms: Terms) -> list[Record]:
+    """Each pair, see `judged_pair`."""
+    return [judged_pair((a, b), (found[a], found[b]), terms) for a, b in combinations(found, 2)]
+
+
+def judged_pair(names: tuple[str, str], found: tuple[OutOfFold, OutOfFold], terms: Terms) -> Record:
+    """The difference with its interval, the p values, for the number of pairs adjusted, and the verdict.
+
+    The interval leaves out zero exactly where p is at most 1 - level.
+    """
+    (a, b), (one, other) = names, found
+    met = contrast(one, other)
+    decided = terms.decided(met)
+    interval = within(met.interval(1 - terms.alpha), len(one.ids))
     return {
-        "verdict": verdict,
-        "difference": pairs[0]["difference"],
-        "pairs": pairs,
-        "headline": headline(verdict, pairs, margin),
+        "a": a,
+        "b": b,
+        "verdict": names[met.value > 0] if decided == "different" else decided or "not distinguishable",
+        "difference": interval.to_dict(),
+        "p": min(1.0, terms.pairs * met.p_value()),
+        "p_equivalent": min(1.0, terms.pairs * met.equivalence(terms.margin)),
+        "p_unadjusted": met.p_value(),
+        **paired(one, other),
     }
 
 
-def of_pair(names: tuple[str, str], value: float, p_values: tuple[float, float], alpha: float) -> str:
-    """A name, "equivalent" or "not distinguishable". A difference that is proven and does not matter is equivalence."""
-    differ, equal = p_values
-    if equal <= alpha:
-        return "equivalent"
-    return names[value > 0] if differ <= alpha else "not distinguishable"
+def concluded(names: Sequence[str], pairs: Sequence[Record], margin: float) -> Record:
+    """The verdict on all, in a word and in a sentence."""
+    verdict = overall(names, pairs)
+    said = {"verdict": verdict, "difference": pairs[0]["difference"], "pairs": list(pairs)}
+    return said | {"headline": headline(verdict, pairs, margin)}
 
 
 def overall(names: Sequence[str], pairs: Sequence[Record]) -> str:
@@ -74,36 +78,59 @@ def sized(pair: Record) -> str:
     )
 
 
+def together(record: Record) -> str:
+    """What the intervals of several pairs hold for."""
+    return f"the {len(record['pairs'])} intervals hold together at {100 * record['level']:g} %"
+
+
 def within(interval: statistics.Estimate, images: int) -> statistics.Estimate:
     """A difference of accuracies is never outside -1 to 1, as the t of two folds would have it."""
     return statistics.Estimate(interval.value, max(-1.0, interval.low), min(1.0, interval.high), images)
 
 
 def contrast(a: OutOfFold, b: OutOfFold) -> statistics.Contrast:
-    """b minus a in accuracy, over folds; its error is never below what so few images allow, however alike the folds are."""
-    assert np.array_equal(a.fold, b.fold), "the recipes were scored on other folds"
-    differences = by_fold(b.right - a.right, a)
-    found = statistics.corrected_t(differences.ravel(), 1 / differences.shape[1])
-    units = len(np.unique(a.units))
-    # Two outcomes more, one for each side, as Agresti and Min 2005 add: that no image differed in so few proves nothing
-    return replace(found, error=max(found.error, (spread(a, b).of_images + 2 / units**2) ** 0.5))
+    """b minus a in accuracy, over folds."""
+    return spread(a, b).contrast(float(by_fold(b.right - a.right, a).mean()))
 
 
 def spread(a: OutOfFold, b: OutOfFold) -> Spread:
+    assert np.array_equal(a.fold, b.fold), "the recipes were scored on other folds"
     differences = b.right - a.right
-    by_image, folds = differences.mean((0, 1)), by_fold(differences, a)
-    _, unit = np.unique(a.units, return_inverse=True)
-    sums = np.bincount(unit, by_image - by_image.mean())  # images that belong together vary together
-    of_images = float(np.square(sums).sum()) / len(by_image) ** 2 * len(sums) / max(1, len(sums) - 1)
-    return Spread(float(folds.var(ddof=1)), of_images)
+    repeats, seeds, _ = differences.shape
+    folds = by_fold(differences, a)
+    alone = [by_fold(differences[:, [s]], a) for s in range(seeds)]  # each seed by itself
+    of_units = statistics.by_unit(differences, a.units)
+    units = of_units.shape[-1]
+    return Spread(
+        Folds(folds.shape[1], repeats, seeds),
+        float(folds.var(ddof=1)),
+        float(np.var(alone, axis=0, ddof=1).mean()) if seeds > 1 else None,
+        float(of_units.mean((0, 1)).var(ddof=1)) / units,  # images that belong together vary together
+        units,
+        statistics.variance_components(of_units),
+    )
 
 
-def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], folds: Folds, level: float) -> str:
-    """What to buy next; of several recipes, for the two of which it is the hardest to tell."""
-    hardest = max(pairs, key=lambda pair: pair["p"])
-    alone = 1 - (1 - level) / len(pairs)  # Holm asks this of the first of several
-    words = advice(hardest, spread(found[hardest["a"]], found[hardest["b"]]), folds, alone)
-    return words if len(pairs) == 1 else f"{hardest['a']} and {hardest['b']}: {words}"
+def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Terms) -> Record:
+    """What to buy next; of several undecided pairs, for the one nearest to a decision and the one farthest from it."""
+    undecided = sorted(
+        (pair for pair in pairs if pair["verdict"] == "not distinguishable"), key=lambda pair: pair["p_unadjusted"]
+    )
+    if not undecided:
+        decided = "This is decided; more runs would only tell the size of the difference more closely."
+        return {"advice": decided, "purchases": []}
+    spreads = [spread(found[pair["a"]], found[pair["b"]]) for pair in undecided]
+    values = [pair["difference"]["value"] for pair in undecided]
+    rows = [
+        {"a": pair["a"], "b": pair["b"], **row}
+        for pair, value, chance in zip(undecided, values, spreads, strict=True)
+        for row in purchases(value, chance, terms)
+    ]
+    said = []
+    for i in sorted({0, len(undecided) - 1}):
+        named = f"{undecided[i]['a']} and {undecided[i]['b']}: " if len(pairs) > 1 else ""
+        said.append(named + advice(values[i], spreads[i], terms))
+    return {"advice": " ".join(said), "purchases": rows}
 
 
 def paired(a: OutOfFold, b: OutOfFold) -> Record:
@@ -114,7 +141,7 @@ def paired(a: OutOfFold, b: OutOfFold) -> Record:
     p = (
         test.p if alone else statistics.permutation_test(difference[0, 0], 0, a.units)
     )  # McNemar takes images as independent
-    images = difference.mean((0, 1))
+    images, of_units = difference.mean((0, 1)), statistics.by_unit(difference, a.units)
     these = statistics.paired_bootstrap(images, 0, a.units)
     runs = difference.shape[0] * difference.shape[1]
     return {
@@ -127,7 +154,9 @@ def paired(a: OutOfFold, b: OutOfFold) -> Record:
         },
         "these_networks": these.to_dict(),
         "mcnemar": {"only_a": test.only_a, "only_b": test.only_b, "p": p},
-        "components": vars(statistics.variance_components(difference)),
+        "components": vars(statistics.variance_components(of_units)),
+        "units": of_units.shape[-1],
+        "repeats": len(difference),
     }
 
 
@@ -147,8 +176,6 @@ def accuracy(found: OutOfFold) -> statistics.Estimate:
     """The accuracy of networks trained so, for other training images and seeds; within 0 and 1."""
     means = by_fold(found.right, found)
     interval = statistics.corrected_t(means.ravel(), 1 / means.shape[1]).interval()
-    images = statistics.wilson(
-        round(float(found.right.mean()) * len(found.ids)), len(found.ids)
-    )  # folds may agree by chance
+    images = statistics.share(found.right.mean((0, 1)), found.units)  # folds may agree by chance
     low, high = min(interval.low, images.low), max(interval.high, images.high)
     return statistics.Estimate(interval.value, max(0.0, low), min(1.0, high), len(found.ids))

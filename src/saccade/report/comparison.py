@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.experiment.compare import looked_before
 from saccade.experiment.verdict import sized
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import document, percent, section, table, tag, text
@@ -17,24 +18,75 @@ SHOWN = 12
 
 def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
     pairs = record["pairs"]
-    runs = record["folds"] * record["repeats"] * record["seeds"]
     head = tag("p", f"a comparison on {text(record['data'])}", class_="kicker")
-    lead = (
-        f"{'; '.join(sized(pair) for pair in pairs)}. {record['images']:,} images, each scored by networks that had not "
-        f"seen it: {record['folds']} folds, divided {times(record['repeats'])}, trained {times(record['seeds'])}, so "
-        f"{runs} runs of each recipe, on the same images. Intervals are at {percent(record['level'])} and hold for other "
-        f"training images and seeds too; a difference below {record['margin']:g} is taken not to matter."
-    )
+    before = f" {capital(looked_before(record['looks']))}." if record["looks"] > 1 else ""
+    lead = f"{'; '.join(sized(pair) for pair in pairs)}. {trained(record)} {certainty(record)}{before}"
     body = [
-        tag("header", head + tag("h1", text(capital(named(record)))) + tag("p", lead, class_="lead")),
-        section("The difference", differences(pairs), tag("p", text(record["advice"]))),
+        tag("header", head + tag("h1", text(capital(named(record)))) + tag("p", text(lead), class_="lead")),
+        section("The difference", differences(pairs)),
+        section("What to buy next", tag("p", text(record["advice"])), bought(record["purchases"])),
         section("The recipes", recipes(record["recipes"])),
         section("Fold by fold", *(fold_by_fold(pair) for pair in pairs)),
         *(flips(pair, record["classes"], pictures) for pair in pairs),
-        section("Where the spread comes from", *(spread(pair, record["images"]) for pair in pairs)),
+        section("Where the spread comes from", *(spread(pair) for pair in pairs)),
         tag("footer", f"Saccade, {text(record['study'])}; the test part that the data give was not read"),
     ]
     return document(f"Comparison on {record['data']}", "".join(body), "studies")
+
+
+def trained(record: Record) -> str:
+    """How much each recipe was trained; of several with a budget, those that were settled early were trained less."""
+    said: dict[int, list[str]] = {}
+    for name, row in record["recipes"].items():
+        said.setdefault(row["repeats"], []).append(name)
+    runs = record["folds"] * record["seeds"]
+    each = "; ".join(
+        f"{' and '.join(names) if len(said) > 1 else 'each recipe'}: {record['folds']} folds, divided {times(repeats)}, "
+        f"trained {times(record['seeds'])}, {runs * repeats} runs"
+        for repeats, names in said.items()
+    )
+    return (
+        f"{record['images']:,} images, each scored by networks that had not seen it. {capital(each)}, on the same images."
+    )
+
+
+def certainty(record: Record) -> str:
+    """What the intervals hold for, and when something is said of a pair."""
+    pairs, level, single = len(record["pairs"]), percent(record["level"]), percent(record["interval_level"])
+    together = f"All {pairs} together, the intervals are at {level}, each by itself at {single} (Bonferroni)"
+    intervals = f"Intervals are at {level}" if pairs == 1 else together
+    adjusted = "" if pairs == 1 else f", p values times {pairs} to match"
+    looks = ", which leaves the other half of 5\u202f% to the other look at the data" if record["level"] > 0.95 else ""
+    return (
+        f"{intervals}{looks}, and hold for other training images and seeds too{adjusted}. One is called better where its "
+        f"interval leaves out zero, two equivalent where both one-sided tests place the difference within "
+        f"{record['margin']:g}, which is taken not to matter."
+    )
+
+
+def bought(rows: Sequence[Record]) -> str:
+    """For each undecided pair, what twice as many repeats, seeds or images would tell, and how many would decide."""
+    if not rows:
+        return ""
+    cells = [
+        [
+            f"{row['b']} minus {row['a']}",
+            {"repeats": "repeats of the folds", "seeds": "seeds in a fold", "images": "images"}[row["kind"]],
+            f"±{row['doubled']:.4f}" if row["doubled"] is not None else "not known from one seed",
+            worded(row),
+            f"{row['runs']:,}" if row["runs"] is not None else "",
+        ]
+        for row in rows
+    ]
+    return table(("", "more", "interval with twice as many", "would decide", "further runs"), cells, numbers=2)
+
+
+def worded(row: Record) -> str:
+    if row["doubled"] is None:
+        return ""
+    if row["enough"] is None:
+        return "no affordable number"
+    return f"{row['enough']} times as many" if row["kind"] == "images" else f"{row['enough']} more"
 
 
 def named(record: Record) -> str:
@@ -107,7 +159,8 @@ def fold_by_fold(pair: Record) -> str:
         parts.append(label)
     better = int((sides[1] > sides[0]).sum())
     note = tag("span", f"{pair['b']} is ahead in {better} of {len(sides[0])} folds", class_="note")
-    return tag("figure", tag("figcaption", tag("b", "Accuracy") + note) + svg("Accuracy fold by fold", "".join(parts)))
+    title = f"Accuracy of {pair['a']} and {pair['b']}"
+    return tag("figure", tag("figcaption", tag("b", title) + note) + svg(f"{title}, fold by fold", "".join(parts)))
 
 
 def flips(pair: Record, classes: Sequence[str], pictures: Mapping[str, np.ndarray]) -> str:
@@ -132,15 +185,15 @@ def flipped(example: Record, classes: Sequence[str], names: tuple[str, str], pic
     return picture(example["id"], words, text(words), pictures)
 
 
-def spread(pair: Record, images: int) -> str:
+def spread(pair: Record) -> str:
     """The variance of the measured difference by its sources."""
-    found = pair["components"]
+    found, units = pair["components"], pair["units"]
     names = {
-        "image": (1 / images, "which images are scored"),
+        "image": (1 / units, "which images are scored"),
         "split": (1.0, "how the images are divided into folds"),
         "seed": (1.0, "the seed of training"),
-        "image_by_split": (1 / images, "images that another division scores otherwise"),
-        "residual": (1 / images, "the rest"),
+        "image_by_split": (1 / units, "images that another division scores otherwise"),
+        "residual": (1 / units, "the rest"),
     }
     rows = []
     for name, (factor, words) in names.items():

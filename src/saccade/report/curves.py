@@ -25,7 +25,8 @@ def bias_variance_page(record: Record) -> str:
     lead = (
         f"There {percent(max(0.0, min(1.0, share)))} of the log loss is bias, which all networks share, the rest variance, "
         f"which a mean over networks would take away. {record['members']} members on bootstrap samples at each value, "
-        f"scored on {record['scored']:,} validation images; bands are 95 % intervals for other members and other images."
+        f"scored on {record['scored']:,} validation images; bands are 95 % intervals for other members and other "
+        "images (groups are drawn whole)."
     )
     charts = []
     for key, (name, note) in LOSSES.items():
@@ -59,18 +60,33 @@ def numbers(field: str, rows: Sequence[Record]) -> str:
 
 def learning_page(record: Record) -> str:
     rows = record["rows"]
+    lines = [("accuracy", [row["accuracy"] for row in rows])]
+    body = [
+        learning_head(record, rows),
+        section("Accuracy by training images", banded("Accuracy", "", [row["images"] for row in rows], lines)),
+        section("In numbers", by_size(rows)),
+        tag("footer", f"Saccade, {text(record['study'])}; the test part was not read"),
+    ]
+    return document(f"Learning curve on {record['data']}", "".join(body), "studies")
+
+
+def learning_head(record: Record, rows: Sequence[Record]) -> str:
     head = tag("p", f"learning curve of {text(record['network'])} on {text(record['data'])}", class_="kicker")
     title = tag("h1", f"{percent(rows[-1]['accuracy']['value'])} after {rows[-1]['images']:,} images")
     lead = (
         f"{record['members']} trainings at each size, each with its own images, scored on {record['scored']:,} validation "
-        "images; the band is the 95 % interval for other trainings and other images. Where all images train, "
-        "which ones has no part in it."
+        "images; the band is the 95 % interval for other trainings and other images (groups are drawn whole). Where all "
+        "images train, which ones has no part in it."
     )
     if "gain" in rows[-1]:
         lead = (
             f"From {rows[-2]['images']:,} to {rows[-1]['images']:,} images it gained {gained(rows[-1])}; while that is "
             f"above zero, more images are worth having. {lead}"
         )
+    return tag("header", head + title + tag("p", lead, class_="lead"))
+
+
+def by_size(rows: Sequence[Record]) -> str:
     cells = [
         [
             f"{row['images']:,}",
@@ -81,14 +97,7 @@ def learning_page(record: Record) -> str:
         ]
         for row in rows
     ]
-    lines = [("accuracy", [row["accuracy"] for row in rows])]
-    body = [
-        tag("header", head + title + tag("p", lead, class_="lead")),
-        section("Accuracy by training images", banded("Accuracy", "", [row["images"] for row in rows], lines)),
-        section("In numbers", table(("images", "accuracy", "95 % interval", "gained", "log loss"), cells, numbers=0)),
-        tag("footer", f"Saccade, {text(record['study'])}; the test part was not read"),
-    ]
-    return document(f"Learning curve on {record['data']}", "".join(body), "studies")
+    return table(("images", "accuracy", "95 % interval", "gained", "log loss"), cells, numbers=0)
 
 
 def gained(row: Record) -> str:

@@ -22,19 +22,36 @@ def colour(i: int) -> str:
 
 def race_page(record: Record, paths: dict[str, Any]) -> str:
     """Scores, curves with bands over seeds, the rates that were tried, and the way of each rule over classic surfaces."""
-    rows = [row for row in record["rules"] if "accuracy" in row]
+    rows = sorted((row for row in record["rules"] if "accuracy" in row), key=lambda row: -row["accuracy"]["value"])
     if not rows:
         sorry = tag("h1", "No rule came to its end")
         return document("Update rules", tag("header", sorry) + tag("p", "Lower rates, or --optimizer.clip 1."), "studies")
-    rows.sort(key=lambda row: -row["accuracy"]["value"])
-    best = rows[0]
+    names = [row["rule"] for row in record["rules"]]
+    lines = [(names.index(row["rule"]), row["rule"], np.array(row["curves"])) for row in rows]
+    body = [
+        race_head(record, rows[0]),
+        section("Scores", finishers(rows, names)),
+        section("Validation accuracy by epoch", banded("mean of the seeds, from the lowest to the highest", lines)),
+        section("The search for the rate", searches(record["rules"])),
+        section("Where each rule goes", *(trodden(name, each, names) for name, each in paths.items())),
+        tag("footer", f"Saccade, {text(record['study'])}, {record['epochs']} epochs"),
+    ]
+    return document(f"Update rules on {record['data']}", "".join(body), "studies")
+
+
+def race_head(record: Record, best: Record) -> str:
+    score = best["accuracy"]
     head = tag("p", f"a race of update rules on {text(record['data'])}", class_="kicker")
-    title = tag("h1", f"{text(best['rule'])}: {percent(best['accuracy']['value'])}")
+    title = tag("h1", f"{text(best['rule'])}: {percent(score['value'])}")
     lead = (
-        f"95 % interval {percent(best['accuracy']['low'])} to {percent(best['accuracy']['high'])}, over seeds and images. "
+        f"95 % interval {percent(score['low'])} to {percent(score['high'])}, over seeds and images. "
         "Where intervals overlap widely, the order may be another with other seeds."
     )
-    names = [row["rule"] for row in record["rules"]]
+    return tag("header", head + title + tag("p", lead, class_="lead"))
+
+
+def finishers(rows: Sequence[Record], names: Sequence[str]) -> str:
+    """The rules that came to their end, best first, each with the colour of its lines."""
     cells = [
         [
             tag("span", text(row["rule"]), class_="key hued", style=colour(names.index(row["rule"]))),
@@ -46,25 +63,18 @@ def race_page(record: Record, paths: dict[str, Any]) -> str:
         ]
         for row in rows
     ]
-    part = best["part"]
-    columns = ("rule", "rate", f"{part} accuracy", "95 % interval", "by seed", "training of a run")
-    lines = [(names.index(row["rule"]), row["rule"], np.array(row["curves"])) for row in rows]
-    tried = [
-        f"{row['rule']}: "
-        + ", ".join(f"{rate:g} gave {score:.3f}" if score >= 0 else f"{rate:g} failed" for rate, score in row["tried"])
-        for row in record["rules"]
-    ]
-    tried = [words + (lucky(row) if "curves" in row else "") for words, row in zip(tried, record["rules"], strict=True)]
-    failed = [f"{row['rule']}: no run came to its end" for row in record["rules"] if "accuracy" not in row]
-    body = [
-        tag("header", head + title + tag("p", lead, class_="lead")),
-        section("Scores", table(columns, cells, numbers=1)),
-        section("Validation accuracy by epoch", banded("mean of the seeds, from the lowest to the highest", lines)),
-        section("The search for the rate", tag("ul", "".join(tag("li", text(each)) for each in (*tried, *failed)))),
-        section("Where each rule goes", *(trodden(name, each, names) for name, each in paths.items())),
-        tag("footer", f"Saccade, {text(record['study'])}, {record['epochs']} epochs"),
-    ]
-    return document(f"Update rules on {record['data']}", "".join(body), "studies")
+    columns = ("rule", "rate", f"{rows[0]['part']} accuracy", "95 % interval", "by seed", "training of a run")
+    return table(columns, cells, numbers=1)
+
+
+def searches(rows: Sequence[Record]) -> str:
+    """What each rate gave, rule by rule, and which rules did not come to their end."""
+    said = []
+    for row in rows:
+        rates = [f"{rate:g} gave {score:.3f}" if score >= 0 else f"{rate:g} failed" for rate, score in row["tried"]]
+        said.append(f"{row['rule']}: {', '.join(rates)}{lucky(row) if 'curves' in row else ''}")
+    failed = [f"{row['rule']}: no run came to its end" for row in rows if "accuracy" not in row]
+    return tag("ul", "".join(tag("li", text(each)) for each in (*said, *failed)))
 
 
 def banded(note: str, lines: Sequence[tuple[int, str, np.ndarray]]) -> str:
@@ -114,37 +124,46 @@ def points(frame: Frame, line: Any) -> str:
 
 def ablation_page(record: Record) -> str:
     """A row for each regularizer with the difference that it makes and its interval."""
-    base = record["base"]["accuracy"]
     rows = sorted((row for row in record["rows"] if "difference" in row), key=lambda row: -row["difference"]["value"])
-    clear = [row for row in rows if row["difference"]["low"] > 0 or row["difference"]["high"] < 0]
+    failed = [f"{row['change']} {row['regularizer']}: {row['failed']}" for row in record["rows"] if "failed" in row]
+    body = [
+        ablation_head(record, rows),
+        section("What each change does", effects(rows)),
+        section("Not tried", tag("ul", "".join(tag("li", text(each)) for each in failed))) if failed else "",
+        tag("footer", f"Saccade, {text(record['study'])}, {record['epochs']} epochs a run; the test part was not read"),
+    ]
+    return document(f"Ablation on {record['data']}", "".join(body), "studies")
+
+
+def ablation_head(record: Record, rows: Sequence[Record]) -> str:
+    base = record["base"]["accuracy"]
+    clear = [row for row in rows if row["p_adjusted"] <= 0.05]
     head = tag("p", f"regularizers of {text(record['network'])} on {text(record['data'])}", class_="kicker")
     title = tag("h1", f"{len(clear)} of {len(rows)} changes make a difference that can be told from chance")
     images = "images" if record["folds"] == 1 else f"{record['folds']} folds"
     lead = (
         f"As it is: validation accuracy {percent(base['value'])} ({percent(base['low'])} to {percent(base['high'])}). "
-        f"Each row is one change, with {record['seeds']} seeds on the same {images}; with {len(rows)} rows, one in twenty "
-        "intervals leaves out zero by chance alone."
+        f"Each row is one change, with {record['seeds']} seeds on the same {images}. Intervals are for one row alone: of "
+        f"{len(rows)}, one in twenty leaves out zero by chance. The p values, and the count above, allow for that (Holm)."
     )
-    top = 1.5 * max((abs(row["difference"]["value"]) for row in rows), default=0.0) or 1.0  # the widest intervals are cut
+    return tag("header", head + title + tag("p", lead, class_="lead"))
+
+
+def effects(rows: Sequence[Record]) -> str:
+    """The differences, each with its interval as a picture; the widest intervals are cut."""
+    top = 1.5 * max((abs(row["difference"]["value"]) for row in rows), default=0.0) or 1.0
     cells = [
         [
             f"{row['change']} {text(row['regularizer'])}",
             forest(row["difference"], top),
             signed(row["difference"]["value"]),
             f"{signed(row['difference']['low'])} to {signed(row['difference']['high'])}",
+            f"{row['p_adjusted']:.3g}",
             percent(row["accuracy"]["value"]),
         ]
         for row in rows
     ]
-    failed = [f"{row['change']} {row['regularizer']}: {row['failed']}" for row in record["rows"] if "failed" in row]
-    columns = ("change", "difference", "", "95 % interval", "accuracy")
-    body = [
-        tag("header", head + title + tag("p", lead, class_="lead")),
-        section("What each change does", table(columns, cells, numbers=2)),
-        section("Not tried", tag("ul", "".join(tag("li", text(each)) for each in failed))) if failed else "",
-        tag("footer", f"Saccade, {text(record['study'])}, {record['epochs']} epochs a run; the test part was not read"),
-    ]
-    return document(f"Ablation on {record['data']}", "".join(body), "studies")
+    return table(("change", "difference", "", "95 % interval", "p, among all rows", "accuracy"), cells, numbers=2)
 
 
 def signed(value: float) -> str:

@@ -23,6 +23,7 @@ from saccade.statistics.classification import (
 from saccade.statistics.components import Components, needed, power, predicted_error, variance_components
 from saccade.statistics.contrast import Contrast
 from saccade.statistics.folds import FTest, corrected_error, corrected_t, five_by_two_f, mean_over_folds
+from saccade.statistics.grouped import by_unit, share
 from saccade.statistics.interval import Estimate, tango, wilson
 from saccade.statistics.label_errors import likely_label_errors
 from saccade.statistics.multiple import holm
@@ -46,6 +47,7 @@ __all__ = [
     "accuracy",
     "bca_interval",
     "brier",
+    "by_unit",
     "classification_scores",
     "confident_mistakes",
     "confusion_matrix",
@@ -70,6 +72,7 @@ __all__ = [
     "predicted_error",
     "reliability",
     "sampling",
+    "share",
     "share_over_runs",
     "squared_error",
     "tango",

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from saccade.statistics.classification import check
-from saccade.statistics.interval import Estimate, wilson
+from saccade.statistics.grouped import share
+from saccade.statistics.interval import Estimate
 from saccade.statistics.repeated import mean_over_runs
+
+Groups = np.ndarray | None
 
 
 @dataclass(frozen=True)
 class Decomposition:
-    """error = bias + variance, each with its interval for other members and other images.
+    """error = bias + variance, each with its interval for other members and other images (other groups, where given).
 
     Noise in the labels is inside the bias: one label an image cannot tell them apart. Where bias and variance are freed of
     the part that finitely many members add (see each decomposition), an estimate may fall below 0.
@@ -31,7 +34,7 @@ class ZeroOne(Decomposition):
     biased_variance: Estimate
 
 
-def squared_error(predictions: np.ndarray, targets: np.ndarray) -> Decomposition:
+def squared_error(predictions: np.ndarray, targets: np.ndarray, groups: Groups = None) -> Decomposition:
     """The mean squared error of predictions (M, N) for targets (N,) (Geman, Bienenstock and Doursat 1992, equation 3.2).
 
     Bias is the squared distance of the mean prediction from the target, and unbiased for any number of members: the
@@ -39,10 +42,11 @@ def squared_error(predictions: np.ndarray, targets: np.ndarray) -> Decomposition
     """
     _check(predictions.shape, targets.shape)
     predictions = predictions.astype(np.float64)
-    return _decomposition(np.square(predictions - targets), predictions, lambda mean: np.square(mean - targets))
+    losses = np.square(predictions - targets)
+    return _decomposition(losses, predictions, lambda mean: np.square(mean - targets), groups)
 
 
-def zero_one_domingos(predicted: np.ndarray, labels: np.ndarray) -> ZeroOne:
+def zero_one_domingos(predicted: np.ndarray, labels: np.ndarray, groups: Groups = None) -> ZeroOne:
     """The share of wrong predictions, classes (M, N) for labels (N,) (Domingos 2000, ICML, theorem 2).
 
     Bias is the share of images that the vote of all members gets wrong (the first class of equals). Nothing frees a vote of
@@ -54,12 +58,14 @@ def zero_one_domingos(predicted: np.ndarray, labels: np.ndarray) -> ZeroOne:
     losses = (predicted != labels).astype(np.float64)
     unbiased = np.where(vote == labels, losses.mean(0), 0)
     biased = np.where(vote != labels, 1 - losses.mean(0), 0)
-    bias = wilson(int((vote != labels).sum()), len(labels))
-    net, harm, gain = (mean_over_runs(each[None]) for each in (unbiased - biased, unbiased, biased))
-    return ZeroOne(mean_over_runs(losses), bias, net, harm, gain)
+    bias = share(vote != labels, groups)
+    net, harm, gain = (mean_over_runs(each[None], groups=groups) for each in (unbiased - biased, unbiased, biased))
+    return ZeroOne(mean_over_runs(losses, groups=groups), bias, net, harm, gain)
 
 
-def zero_one_kohavi_wolpert(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Decomposition:
+def zero_one_kohavi_wolpert(
+    predicted: np.ndarray, labels: np.ndarray, classes: int, groups: Groups = None
+) -> Decomposition:
     """The share of wrong predictions, classes (M, N) for labels (N,) (Kohavi and Wolpert 1996, section 3).
 
     Bias is half the squared distance between the frequencies of the predictions and the truth, with the correction for a
@@ -71,10 +77,11 @@ def zero_one_kohavi_wolpert(predicted: np.ndarray, labels: np.ndarray, classes: 
         (predicted != labels).astype(np.float64),
         np.eye(classes)[predicted],
         lambda mean: np.square(mean - truth).sum(-1) / 2,
+        groups,
     )
 
 
-def log_loss_decomposition(probabilities: np.ndarray, labels: np.ndarray) -> Decomposition:
+def log_loss_decomposition(probabilities: np.ndarray, labels: np.ndarray, groups: Groups = None) -> Decomposition:
     """The mean log loss in nats of probabilities (M, N, C) for labels (N,) (Heskes 1998, Neural Computation 10:1425).
 
     Bias is the loss of the members' geometric mean, made to sum to 1; variance the mean Kullback-Leibler divergence from it
@@ -91,6 +98,7 @@ def log_loss_decomposition(probabilities: np.ndarray, labels: np.ndarray) -> Dec
         -logs[:, images, labels],
         logs,
         lambda mean: np.log(np.exp(mean).sum(-1)) - mean[..., images, labels],
+        groups,
     )
 
 
@@ -107,7 +115,9 @@ def _check_classes(predicted: np.ndarray, labels: np.ndarray, classes: int) -> N
         raise ValueError(f"predictions and labels are classes from 0 to {classes - 1}")
 
 
-def _decomposition(losses: np.ndarray, features: np.ndarray, bias: Callable[[np.ndarray], np.ndarray]) -> Decomposition:
+def _decomposition(
+    losses: np.ndarray, features: np.ndarray, bias: Callable[[np.ndarray], np.ndarray], groups: Groups
+) -> Decomposition:
     """From losses (M, N), what of a member is averaged, features (M, N, ...), and the bias of an average, (..., N).
 
     Each member's pseudo-value, M times the bias of all less M - 1 times the bias of the others (Tukey's jackknife), has the
@@ -115,4 +125,4 @@ def _decomposition(losses: np.ndarray, features: np.ndarray, bias: Callable[[np.
     """
     count, total = len(losses), features.sum(0)
     biases = count * bias(total / count) - (count - 1) * bias((total - features) / (count - 1))
-    return Decomposition(mean_over_runs(losses), mean_over_runs(biases), mean_over_runs(losses - biases))
+    return Decomposition(*(mean_over_runs(each, groups=groups) for each in (losses, biases, losses - biases)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.statistics.bootstrap import resampled
+from saccade.statistics.bootstrap import Sampling, resampled
 from saccade.statistics.classification import check
 from saccade.statistics.interval import Estimate
 
@@ -45,7 +45,7 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bi
     return sum(b.n * abs(b.confidence - b.accuracy) for b in reliability(labels, probabilities, bins)) / len(labels)
 
 
-def gap_estimate(gaps: np.ndarray, seed: int, level: float = 0.95) -> Estimate:
+def gap_estimate(gaps: np.ndarray, draws: Sampling, seed: int, level: float = 0.95) -> Estimate:
     """The sum over bins of |mean gap|, from the gaps (N, bins) of single images; its interval reaches up to it at least.
 
     Noise alone makes such a sum larger than it is, and a bootstrap repeats that. So the interval inverts a test instead:
@@ -54,7 +54,7 @@ def gap_estimate(gaps: np.ndarray, seed: int, level: float = 0.95) -> Estimate:
     """
     met = gaps.mean(0)
     value = float(np.abs(met).sum())
-    noise = resampled(lambda counts: counts @ gaps / len(gaps) - met, len(gaps), seed, 1000)
+    noise = resampled(lambda counts: counts @ gaps / counts.sum(1, keepdims=True) - met, draws, seed, 1000)
     rare = (1 - level) / 2
     kept = []
     for scale in np.linspace(0, 2, 101):

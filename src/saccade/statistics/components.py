@@ -112,8 +112,8 @@ def _half_width(components: Components, repeats: int, seeds: int, images: int) -
     return float(stats.t.ppf(0.975, freedom)) * error
 
 
-def power(effect: float, error: float, freedom: float) -> float:
-    """The chance that the two-sided 5 % t test finds a true difference `effect`, measured with this standard error.
+def power(effect: float, error: float, freedom: float, level: float = 0.95) -> float:
+    """The chance that the two-sided t test at 1 - level finds a true difference `effect` measured with this standard error.
 
     From the noncentral t distribution (Cohen 1988); with an error of 0 it is 1, or 0 without an effect.
     """
@@ -121,5 +121,5 @@ def power(effect: float, error: float, freedom: float) -> float:
         raise ValueError(f"an error of at least 0 and degrees of freedom above 0 are needed, not {error} and {freedom}")
     if error == 0:
         return float(effect != 0)
-    bar, shift = float(stats.t.ppf(0.975, freedom)), abs(effect) / error
+    bar, shift = float(stats.t.ppf((1 + level) / 2, freedom)), abs(effect) / error
     return float(stats.nct.sf(bar, freedom, shift) + stats.nct.sf(bar, freedom, -shift))

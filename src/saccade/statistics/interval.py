@@ -23,10 +23,11 @@ class Estimate:
         return f"{self.value:.3f} (95 % interval {self.low:.3f} to {self.high:.3f}, n = {self.n:,})"
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
+def wilson(successes: float, n: float, level: float = 0.95) -> Estimate:
     """The score interval of a proportion (Wilson 1927, JASA 22:209).
 
-    Keeps its coverage near 0 and 1, where the usual normal interval collapses. ValueError unless 0 <= successes <= n > 0.
+    Keeps its coverage near 0 and 1, where the usual normal interval collapses. Counts may be fractions, as in
+    `tango`. ValueError unless 0 <= successes <= n > 0.
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"a proportion needs 0 <= successes <= n and n >= 1, not {successes} of {n}")
@@ -36,7 +37,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
     half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     low = 0.0 if successes == 0 else center - half
     high = 1.0 if successes == n else center + half
-    return Estimate(p, low, high, n)
+    return Estimate(p, low, high, round(n))
 
 
 def tango(only_a: float, only_b: float, n: float, level: float = 0.95) -> Estimate:

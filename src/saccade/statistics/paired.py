@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from itertools import product
-from math import sqrt
 
 import numpy as np
 from scipy import stats
 
 from saccade.statistics.bootstrap import CHUNK, acceleration, bca_limits, resampled
-from saccade.statistics.contrast import Contrast
+from saccade.statistics.grouped import by_group, ratio, worth
 from saccade.statistics.interval import Estimate, tango
 
 FEW = 30  # fewer units than this and the bootstrap is too narrow
@@ -73,46 +72,24 @@ def paired_bootstrap(differences: np.ndarray, seed: int, groups: np.ndarray | No
     if units < 2:
         raise ValueError(f"two images, or groups of images, are the least to compare on, not {units}")
     if np.isin(differences, (-1, 0, 1)).all() and (np.count_nonzero(differences) < FEW or np.ptp(differences) == 0):
-        worth = _worth(differences, sums, sizes)
-        found = tango(worth * np.sum(differences < 0), worth * np.sum(differences > 0), worth * n, level)
+        count = worth(differences, sums, sizes)
+        found = tango(count * np.sum(differences < 0), count * np.sum(differences > 0), count * n, level)
         return Estimate(found.value, found.low, found.high, n)
     if units < FEW:
-        interval = _ratio(sums, sizes).interval(level)
+        interval = ratio(sums, sizes).interval(level)
         return Estimate(interval.value, interval.low, interval.high, n)
+    return _bootstrapped(sums, sizes, seed, level)
+
+
+def _bootstrapped(sums: np.ndarray, sizes: np.ndarray, seed: int, level: float) -> Estimate:
+    """BCa, drawn with the first unit that differs above 0 and mirrored back: with a and b swapped it is the same draw."""
+    n = int(sizes.sum())
+    turned = bool(sums[np.flatnonzero(sums)[:1]].sum() < 0)
+    sums = -sums if turned else sums
     met = float(sums.sum() / n)
     curve = acceleration([(met * n - sums) / (n - sizes)])
-    return Estimate(met, *bca_limits(_resampled(sums, sizes, seed), met, curve, level), n)
-
-
-def by_group(differences: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of the differences (N,) of each group and its number of images; without groups each image is its own."""
-    differences = np.asarray(differences, dtype=np.float64)
-    if differences.ndim != 1 or not len(differences):
-        raise ValueError(f"differences are (N,), one for each image, not {differences.shape}")
-    if not np.isfinite(differences).all():
-        raise ValueError("some of the differences are not finite numbers")
-    if groups is None:
-        return differences, np.ones(len(differences))
-    if np.shape(groups) != differences.shape:
-        raise ValueError(f"a group for each image is needed: {np.shape(groups)} for differences {differences.shape}")
-    _, where = np.unique(groups, return_inverse=True)
-    return np.bincount(where, differences), np.bincount(where).astype(np.float64)
-
-
-def _ratio(sums: np.ndarray, sizes: np.ndarray) -> Contrast:
-    """Sum over size with the linearized error of a ratio (Cochran 1977, equation 6.13)."""
-    units, n = len(sums), sizes.sum()
-    value = float(sums.sum() / n)
-    error = sqrt(units / (units - 1) * float(np.square(sums - value * sizes).sum())) / float(n)
-    return Contrast(value, error, units - 1, units)
-
-
-def _worth(differences: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> float:
-    """For how many independent images one image counts, at most 1; where all agree, a group counts for one."""
-    plain, grouped = float(np.var(differences, ddof=1)) / len(differences), _ratio(sums, sizes).error ** 2
-    if plain == 0:
-        return len(sums) / len(differences)
-    return plain / max(plain, grouped)
+    low, high = bca_limits(_resampled(sums, sizes, seed), met, curve, level)
+    return Estimate(0.0 - met, -high, -low, n) if turned else Estimate(met, low, high, n)  # no -0.0
 
 
 def _resampled(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:

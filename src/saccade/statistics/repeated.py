@@ -5,10 +5,11 @@ from math import sqrt
 import numpy as np
 
 from saccade.statistics.contrast import Contrast
+from saccade.statistics.grouped import by_unit
 from saccade.statistics.interval import Estimate
 
 
-def over_runs(outcomes: np.ndarray) -> Contrast:
+def over_runs(outcomes: np.ndarray, groups: np.ndarray | None = None) -> Contrast:
     """The mean of outcomes (S, N), S runs with their own seeds on the same N images, for other seeds and other images.
 
     Two sources of chance are added up: runs (the variance of their means, over S) and images (the variance over images of
@@ -22,12 +23,15 @@ def over_runs(outcomes: np.ndarray) -> Contrast:
     """
     if outcomes.ndim != 2 or outcomes.shape[0] < 1 or outcomes.shape[1] < 2:
         raise ValueError(f"outcomes are (runs, images), one run and two images at least, not {outcomes.shape}")
-    runs, images = outcomes.shape
-    of_images, of_runs, of_both = (each / outcomes.size for each in mean_squares(outcomes))
+    drawn = outcomes if groups is None else by_unit(outcomes, groups)
+    runs, units = drawn.shape
+    if units < 2:
+        raise ValueError(f"two groups of images are the least to tell how others may differ, not {units}")
+    of_images, of_runs, of_both = (each / drawn.size for each in mean_squares(drawn))
     variance = max(of_runs, of_images, of_runs + of_images - of_both)
-    squares = of_runs**2 / max(1, runs - 1) + of_images**2 / (images - 1)
-    freedom = variance**2 / squares if squares else images - 1
-    return Contrast(float(outcomes.mean()), sqrt(variance), freedom, images)
+    squares = of_runs**2 / max(1, runs - 1) + of_images**2 / (units - 1)
+    freedom = variance**2 / squares if squares else units - 1
+    return Contrast(float(outcomes.mean()), sqrt(variance), freedom, outcomes.shape[1])
 
 
 def mean_squares(outcomes: np.ndarray) -> tuple[float, float, float]:
@@ -41,12 +45,12 @@ def mean_squares(outcomes: np.ndarray) -> tuple[float, float, float]:
     return of_images, images * float(by_run.var(ddof=1)), rest / ((runs - 1) * (images - 1))
 
 
-def mean_over_runs(outcomes: np.ndarray, level: float = 0.95) -> Estimate:
+def mean_over_runs(outcomes: np.ndarray, level: float = 0.95, groups: np.ndarray | None = None) -> Estimate:
     """The interval of `over_runs`."""
-    return over_runs(outcomes).interval(level)
+    return over_runs(outcomes, groups).interval(level)
 
 
-def share_over_runs(right: np.ndarray, level: float = 0.95) -> Estimate:
+def share_over_runs(right: np.ndarray, level: float = 0.95, groups: np.ndarray | None = None) -> Estimate:
     """As `mean_over_runs`, of outcomes that are 0 or 1: the interval ends at 0 and at 1."""
-    found = mean_over_runs(right, level)
+    found = mean_over_runs(right, level, groups)
     return Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.n)

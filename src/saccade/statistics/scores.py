@@ -5,16 +5,21 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_array
 
-from saccade.statistics.bootstrap import percentile_interval
+from saccade.statistics.bootstrap import percentile_interval, sampling
 from saccade.statistics.calibration import bin_of, gap_estimate
 from saccade.statistics.classification import brier_scores, check, confusion_matrix, log_losses, per_class, top_k
-from saccade.statistics.interval import Estimate, wilson
+from saccade.statistics.grouped import share
+from saccade.statistics.interval import Estimate
 
 BINS = 15
 
 
-def classification_scores(labels: np.ndarray, probabilities: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
+def classification_scores(
+    labels: np.ndarray, probabilities: np.ndarray, seed: int = 0, groups: np.ndarray | None = None
+) -> dict[str, Estimate]:
     """Accuracy (Wilson), top-5 from ten classes on (Wilson), and bootstrap over images for the others.
+
+    `groups` (N,): images of one are drawn together. Of a single group nothing can be told of others: its images are drawn.
 
     The calibration error of few images is too large by chance; its interval allows for that, see gap_estimate.
 
@@ -23,9 +28,11 @@ def classification_scores(labels: np.ndarray, probabilities: np.ndarray, seed: i
     check(labels, probabilities)
     n, classes = probabilities.shape
     predicted = probabilities.argmax(1)
-    found = {"accuracy": wilson(int((predicted == labels).sum()), n)}
+    groups = groups if groups is not None and 2 <= len(np.unique(groups)) < n else None
+    draws = sampling(n, clusters=groups)
+    found = {"accuracy": share(predicted == labels, groups)}
     if classes >= 10:
-        found["top5_accuracy"] = wilson(int(top_k(labels, probabilities, 5).sum()), n)
+        found["top5_accuracy"] = share(top_k(labels, probabilities, 5), groups)
     rows = per_class(confusion_matrix(labels, predicted, classes))
     occurring = [row for row in rows if row.n]
     values: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
@@ -35,13 +42,13 @@ def classification_scores(labels: np.ndarray, probabilities: np.ndarray, seed: i
         "brier": _mean(brier_scores(labels, probabilities)),
     }
     for name, (value, statistic) in values.items():
-        found[name] = Estimate(value, *percentile_interval(statistic, n, seed), n)
-    found["ece"] = gap_estimate(_gaps(labels, probabilities), seed)
+        found[name] = Estimate(value, *percentile_interval(statistic, draws, seed), n)
+    found["ece"] = gap_estimate(_gaps(labels, probabilities), draws, seed)
     return found
 
 
 def _mean(values: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.ndarray]]:
-    return float(values.mean()), lambda counts: counts @ values / len(values)
+    return float(values.mean()), lambda counts: counts @ values / counts.sum(1)
 
 
 def _indicator(where: np.ndarray, size: int) -> csr_array:
