@@ -24,8 +24,9 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from saccade.data.augment import Augment, CenterCrop, RandAugment, RandomAffine, Sampling, TrivialAugmentWide, in_turn
+from saccade.training.allocator import keep_freed_memory
 
-ROUNDS = 9
+ROUNDS = 31
 SIZES = {64: (72, 64), 224: (256, 32)}  # side of the result: side as stored, images of a batch
 AFFINE = {"degrees": (-15, 15), "translate": (0.1, 0.1), "scale": (0.8, 1.2), "shear": (-10, 10, -10, 10)}
 JITTER = (0.3, 0.3, 0.3)
@@ -134,6 +135,7 @@ def race(works: dict[str, Work], count: int) -> dict[str, object]:
 def main() -> None:
     warnings.simplefilter("ignore")  # of kornia, about torch's deprecations
     torch.manual_seed(0)
+    keep_freed_memory()  # as training does, for everybody here
     results = {}
     for size, (side, count) in SIZES.items():
         for name, works in contestants(size).items():

@@ -35,8 +35,8 @@ def on_threads(work: Work, count: int) -> None:
     What work writes must not depend on how the range is cut. An error of any part is raised when all have ended. Costs 50
     microseconds, because each thread waits for the interpreter's lock; `run` costs 10.
     """
-    parts, openmp = min(count, torch.get_num_threads()), _openmp()
-    if parts < 2 or openmp is None:
+    parts, parallel = min(count, torch.get_num_threads()), _parallel(Region)
+    if parts < 2 or parallel is None:
         work(0, count)
         return
     edges = [count * i // parts for i in range(parts + 1)]
@@ -49,7 +49,7 @@ def on_threads(work: Work, count: int) -> None:
         except BaseException as error:  # cannot cross the C library
             errors.append(error)
 
-    openmp.GOMP_parallel(ctypes.cast(Region(part), ctypes.c_void_p), None, parts, 0)
+    parallel(Region(part), None, parts, 0)
     if errors:
         raise errors[0]
 
@@ -61,17 +61,17 @@ def run(region: Callable[[int], None], arrays: tuple[np.ndarray, ...], numbers: 
     `sides`, numbers by `number(address, i)`, and works on `next_part(address)` until that is empty, on every thread; none
     needs the interpreter's lock.
     """
-    threads, openmp = torch.get_num_threads(), _openmp()
+    threads, parallel = torch.get_num_threads(), _parallel(ctypes.c_void_p)
     parts = min(count, PARTS * threads)
     words = [0, parts, count, *numbers, *[0] * (NUMBERS - len(numbers))]
     for each in arrays:
         assert each.flags.c_contiguous
         words += [each.ctypes.data, *each.shape, *[1] * (DIMENSIONS - each.ndim)]
     data = (ctypes.c_int64 * len(words))(*words)
-    if threads < 2 or openmp is None:
+    if threads < 2 or parallel is None:
         _compiled(region).ctypes(data)
     else:
-        openmp.GOMP_parallel(_compiled(region).address, data, threads, 0)
+        parallel(_compiled(region).address, data, threads, 0)
 
 
 @cache
@@ -144,17 +144,17 @@ def codes(address, i):  # type: ignore[no-untyped-def]
 
 
 @cache
-def _openmp() -> ctypes.CDLL | None:
-    """The OpenMP library that torch loaded. Threads of our own would share the cores with torch's, which spin for a while.
+def _parallel(region: Any) -> Any:
+    """GOMP_parallel for regions of this type of ctypes, of the OpenMP library that torch loaded; None where it has none.
 
-    Seen: a kernel and a matrix product in turn 370 us with torch's threads, 700 us with others, 630 us with one thread.
+    Threads of our own would share the cores with torch's, which spin for a while. Seen: a kernel and a matrix product in
+    turn 370 us with torch's threads, 700 us with others, 630 us with one thread.
     """
     file = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
     try:
-        found = ctypes.CDLL(str(file)) if file.exists() else None
-    except OSError:
+        found = ctypes.CDLL(str(file))["GOMP_parallel"] if file.exists() else None  # another object for each type
+    except (OSError, AttributeError):
         return None
     if found is not None:
-        found.GOMP_parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-        found.GOMP_parallel.restype = None
+        found.argtypes, found.restype = [region, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint], None
     return found
