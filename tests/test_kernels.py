@@ -1,6 +1,8 @@
 """Work on torch's own threads: every part once, errors come through, and nothing outlives it."""
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 
@@ -11,8 +13,8 @@ import torch
 from saccade.kernels import on_threads
 
 
-@pytest.fixture(autouse=True, params=[1, 2, 5])
-def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
+@pytest.fixture(params=[1, 2, 5])
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield
@@ -20,6 +22,7 @@ def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 17])
+@pytest.mark.usefixtures("threads")
 def test_every_part_is_worked_on_once(count: int) -> None:
     met = np.zeros(count, int)
 
@@ -30,6 +33,7 @@ def test_every_part_is_worked_on_once(count: int) -> None:
     assert (met == 1).all()
 
 
+@pytest.mark.usefixtures("threads")
 def test_an_error_of_any_part_comes_through() -> None:
     def work(start: int, stop: int) -> None:
         if stop == 10:
@@ -39,8 +43,9 @@ def test_an_error_of_any_part_comes_through() -> None:
         on_threads(work, 10)
 
 
+@pytest.mark.usefixtures("threads")
 def test_what_was_worked_on_is_freed_at_once() -> None:
-    """Images that wait for the collector would have every batch written to fresh memory, which takes forty times as long."""
+    """Images that wait for the collector would have every batch written to fresh memory, at a multiple of the time."""
 
     class Owned(np.ndarray):
         pass
@@ -54,3 +59,16 @@ def test_what_was_worked_on_is_freed_at_once() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_machine_that_keeps_nothing_on_disk_computes_all_the_same() -> None:
+    script = (
+        "import torch\nfrom numba.core import caching\ncaching.CacheImpl._locator_classes = []\n"
+        "from saccade.data.augment import RandomCrop\nfrom saccade.layers.images_last import images_last\n"
+        "network, x = torch.nn.Sequential(torch.nn.MaxPool2d(2)), torch.rand(2, 1, 6, 6)\n"
+        "assert torch.equal(images_last(network)(x), network(x))\n"
+        "step, pixels = RandomCrop(4), torch.zeros(2, 1, 6, 6, dtype=torch.uint8)\n"
+        "assert step(pixels, torch.Generator()).shape == (2, 1, 4, 4)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr

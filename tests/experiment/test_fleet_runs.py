@@ -435,7 +435,7 @@ def test_auto_takes_what_is_done_first(
     rates: dict[str, float], chosen: str, digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "cores", lambda: 2)
-    monkeypatch.setattr(engine, "rate", lambda _: rates["together" if torch.get_num_threads() == 2 else "alone"])
+    monkeypatch.setattr(engine, "rate", lambda *_: rates["together" if torch.get_num_threads() == 2 else "alone"])
     monkeypatch.setattr(engine, "rate_of_fleet", lambda *_: rates["fleet"])
     prepared = finish(engine.prepare_all({"a": RECIPE.changed(epochs=20, plan={"device": "cpu"})}, digits))
     torch.set_num_threads(2)
@@ -446,7 +446,7 @@ def test_auto_takes_what_is_done_first(
 
 def test_fleets_are_measured_where_they_can_be(digits: Any) -> None:
     prepared = finish(engine.prepare_all({"a": RECIPE}, digits))["a"]
-    alone = engine.rate(prepared)
+    alone = engine.rate(prepared, 1)
     assert engine.rate_of_fleet(prepared, 4, alone) > 0.1 * alone
     assert engine.rate_of_fleet(prepared, 4, 4 * 16 / 2.0) == 0  # two seconds a step
     noisy = finish(engine.prepare_all({"a": RECIPE.changed(regularize={"weight_noise": 0.1})}, digits))["a"]

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from saccade.layers.images_last import ConvolutionReluPool, MaxPool, images_last, is_images_last, suits
 from saccade.zoo import find
+from saccade.zoo.network import ConvNet
 
 
 @pytest.fixture(autouse=True)
@@ -142,3 +143,68 @@ def test_maps_stay_images_last_between_layers() -> None:
 def test_what_it_suits(layer: nn.Module, does: bool) -> None:
     assert suits(nn.Sequential(layer, nn.ReLU())) is does
     assert suits(nn.Sequential(nn.Conv2d(3, 4, 3), layer)) is (does or isinstance(layer, nn.Linear))
+
+
+class Skipping(ConvNet):
+    """A ConvNet that is not one part after the other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.stages(self.stem(x)) + self.stem(x)[..., ::2, ::2])
+
+
+class Counting(nn.Sequential):
+    """Puts another tensor in the place of its buffer, in training."""
+
+    def __init__(self, *parts: nn.Module):
+        super().__init__(*parts)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = self.seen + len(x)
+        return super().forward(x)
+
+
+def odd_networks() -> dict[str, nn.Module]:
+    twice, norm = nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2)
+    hooked = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2))
+    hooked[1].register_forward_hook(lambda module, args, out: out + 1)
+    return {
+        "a convolution twice": nn.Sequential(twice, twice, nn.ReLU(), nn.MaxPool2d(2)),
+        "a norm twice": nn.Sequential(nn.Conv2d(2, 2, 3), norm, nn.Conv2d(2, 2, 3), norm, nn.ReLU(), nn.MaxPool2d(2)),
+        "a hook between": hooked,
+        "a skip": Skipping(twice, [nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))], nn.Flatten()),
+        "a buffer put in place of another": Counting(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        "a pool that is written to": nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(6), nn.ReLU(inplace=True)),
+    }
+
+
+@pytest.mark.parametrize("name", odd_networks())
+def test_what_does_not_follow_one_another_is_left_as_it_is(name: str) -> None:
+    torch.manual_seed(0)
+    network, x = odd_networks()[name], torch.randn(4, 2, 8, 8)
+    form = images_last(network)
+    assert distance(gradients(form, x), gradients(network, x)) < 1e-5
+    assert all(torch.equal(a, b) for a, b in zip(form.buffers(), network.buffers(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["float64", "16 bits", "one image", "too few channels", "too small", "a strided bias"])
+def test_what_the_kernels_cannot_have_is_torchs(kind: str) -> None:
+    torch.manual_seed(0)
+    network, x = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2)), torch.randn(4, 2, 8, 8)
+    if kind == "too few channels":
+        x = x[:, :1]
+    if kind == "too small":
+        x = x[..., :3]
+    if kind == "one image":
+        x = x[0]
+    if kind == "a strided bias":
+        network[0].bias = nn.Parameter(torch.randn(6)[::2])
+    to = {"float64": torch.float64, "16 bits": torch.bfloat16}.get(kind, torch.float32)
+    network, x = network.to(to), x.to(to)
+    form = images_last(network)
+    if kind in ("too few channels", "too small"):
+        for each in (network, form):
+            with pytest.raises(RuntimeError):
+                each(x)
+        return
+    torch.testing.assert_close(form(x), network(x), atol=1e-5, rtol=1e-5)

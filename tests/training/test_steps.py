@@ -1,6 +1,7 @@
 """Steps, micro-batches, memory, checkpoints, schedules, the plan."""
 
 import os
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -128,13 +129,29 @@ def test_the_images_last_plan_takes_the_steps_of_torch() -> None:
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 
-def test_an_images_last_plan_that_cannot_be_is_refused() -> None:
-    wish = partial(Wishes, images_last=True)
-    for wishes, network in ((wish(precision="bf16"), "lenet5"), (wish(compiled=True), "lenet5"), (wish(), "resnet18")):
-        with pytest.raises(InputError, match="images_last"):
-            choose(lambda network=network: find(network).build(10, 1), (8, 1, 32, 32), wishes, classify.loss)
+def test_images_last_is_where_network_and_other_wishes_allow_it() -> None:
+    wish = partial(Wishes, "cpu", channels_last=True, images_last=True)
+
+    def chosen(wishes: Wishes, network: str) -> Plan:
+        return choose(lambda: find(network).build(10, 1), (8, 1, 32, 32), wishes, classify.loss)
+
+    assert chosen(wish(), "lenet5").images_last
+    assert not chosen(wish(precision="bf16"), "lenet5").images_last
+    assert not chosen(wish(precision="fp32"), "resnet20").images_last
     found = choose(lambda: find("resnet20").build(10, 3), (8, 3, 32, 32), Wishes("cpu"), classify.loss)
     assert not any("images-last" in choice for choice, _ in found.measured)
+
+
+def test_a_network_that_cannot_be_copied_is_trained_by_torch() -> None:
+    def build() -> nn.Module:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is old
+            convolution = nn.utils.weight_norm(nn.Conv2d(1, 4, 3))
+        return nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 26 * 26, 10))
+
+    found = choose(build, (8, 1, 28, 28), Wishes("cpu"), classify.loss)
+    assert not found.images_last
+    assert dict(found.measured)["cpu, fp32, images-last"] == 0
 
 
 def test_the_most_exact_plan_is_kept_unless_another_is_clearly_faster() -> None:

@@ -75,7 +75,7 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
         chosen = Engine()
     share = chosen.at_once if chosen.kind == "processes" else 1
     with threads(max(1, cores() // share)):
-        complete = {name: planned(each, runs) for name, each in prepared.items()}
+        complete = {name: planned(each, runs, chosen.kind) for name, each in prepared.items()}
     words = {
         "engine": asdict(chosen),
         "fingerprint": first.store.fingerprint,
@@ -106,9 +106,15 @@ def at_once(engine: str, prepared: Prepared) -> int:
     return cores() if engine == "processes" else 1
 
 
-def planned(prepared: Prepared, runs: int) -> Recipe:
+def planned(prepared: Prepared, runs: int, engine: str) -> Recipe:
     """With the plan of this machine: all runs of a recipe compute with the same precision."""
+    prepared = by_torch(prepared) if engine == "batched" else prepared
     return with_plan(prepared.recipe, choose_plan(prepared, runs))
+
+
+def by_torch(prepared: Prepared) -> Prepared:
+    """Without the images-last form, which a fleet of networks has not."""
+    return replace(prepared, recipe=prepared.recipe.changed(plan={"images_last": False}))
 
 
 def fastest(prepared: Prepared, runs: int) -> Engine:
@@ -148,7 +154,9 @@ def rate_of_fleet(prepared: Prepared, members: int, alone: float) -> float:
     def loss(scores: Any, labels: Tensor) -> Tensor:
         return Losses()(scores, labels.expand(members, -1)).sum()
 
-    return members * images_per_second(choose_plan(prepared), fleet, (batch, members * channels, height, width), loss)
+    return members * images_per_second(
+        choose_plan(by_torch(prepared)), fleet, (batch, members * channels, height, width), loss
+    )
 
 
 def shape_of(prepared: Prepared) -> tuple[int, int, int, int]:

@@ -251,7 +251,7 @@ class PlanSection(Section):
     compiled: bool = False
     """torch.compile the network (takes a minute or more to start)."""
     images_last: bool | None = None
-    """Kernels of Saccade's own for small maps with few channels, in fp32 on a CPU."""
+    """Kernels of Saccade's own for small maps with few channels, where network and machine allow: in fp32 on a CPU."""
     micro_batch: int | None = Field(None, ge=2)
     """Images at once through the network; unset: the batch up to 1,024, halved when memory runs out."""
 

@@ -21,6 +21,7 @@ from saccade.inspection.smallest import check
 from saccade.optim import decay_groups, freeze
 from saccade.tasks import classify
 from saccade.training import checkpoint
+from saccade.training.allocator import give_back
 from saccade.training.footprint import footprint
 from saccade.training.plan import MEASURED_STEPS, Plan, Wishes, choose, device_of
 from saccade.training.steps import OutOfMemory, is_out_of_memory
@@ -63,6 +64,10 @@ def ready(recipe: Recipe, data: Any = None) -> Work[Ready]:
     position.memory_before = footprint(device_of(recipe.plan.device)) or 0
     plan = choose_plan(prepared)
     position.times["plan"] = time.monotonic() - start
+    if recipe.plan.images_last and not plan.images_last:
+        yield Note(
+            "plan.images_last: left out; it is for fp32 on a CPU and convolutions of stride 1 that read few channels"
+        )
     yield Note(f"plan: {plan}" + (f" (measured: {len(plan.measured)} tried)" if plan.measured else ""))
     return Ready(replace(prepared, recipe=with_plan(prepared.recipe, plan)), plan, position)
 
@@ -195,6 +200,7 @@ def complete_run(fit: Fit) -> Work[Record]:
         "machine": record.machine(),
     }
     folder.write_record(fit.run, words)
+    give_back()
     return words
 
 

@@ -6,16 +6,18 @@ and buffers with the tree it was made from, takes and gives tensors of the same 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
-from saccade.kernels import run
 from saccade.layers import small_maps
 from saccade.layers.parts import put
 
@@ -30,29 +32,49 @@ def suits(network: nn.Module) -> bool:
 
 
 def images_last(network: nn.Module) -> nn.Module:
-    """The same network with the same parameters and buffers, for float32 on a CPU."""
-    shared = {id(each): each for each in (*network.parameters(), *network.buffers())}
-    form = deepcopy(network, shared)
-    for module in form.modules():
-        for kind in (Convolution, MaxPool, AveragePool):
+    """The same network with the same parameters and buffers, for float32 on a CPU; what else it keeps is a copy.
+
+    It is for `forward`: the `pyramid` of a ConvNet may have the end of a stage computed with the beginning of the next.
+    """
+    form = deepcopy(network, {id(each): each for each in (*network.parameters(), *network.buffers())})
+    for own, module in zip(network.modules(), form.modules(), strict=True):
+        module._buffers = own._buffers  # so that one which is put in the place of another counts for both
+        for kind in (Convolution, MaxPool):
             if kind.suits(module):
                 module.__class__ = kind
     leaves = list(one_after_the_other(form))
-    for (_, first), (relu_name, relu), (pool_name, pool) in zip(leaves, leaves[1:], leaves[2:], strict=False):
-        if type(first) is Convolution and type(relu) is nn.ReLU and type(pool) is MaxPool:
+    often = Counter(id(module) for _, module in form.named_modules(remove_duplicate=False))
+    for (_, first), (second_name, second), (third_name, third) in zip(leaves, leaves[1:], leaves[2:], strict=False):
+        alone = all(often[id(each)] == 1 and not each._forward_hooks for each in (first, second, third))
+        if alone and [type(each) for each in (first, second, third)] == [Convolution, nn.ReLU, MaxPool]:
             first.__class__ = ConvolutionReluPool
-            put(form, relu_name, nn.Identity())
-            put(form, pool_name, nn.Identity())
+            put(form, second_name, nn.Identity())
+            put(form, third_name, nn.Identity())
+    for (_, first), (_, second) in pairwise(leaves):
+        if type(first) is nn.AdaptiveAvgPool2d and type(second) is nn.Flatten:  # which copies, so it may be given the input
+            first.__class__ = AveragePool
     return form
 
 
 def one_after_the_other(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The parts of which each takes what the one before gives, with their names: sequences and ConvNets are taken apart."""
-    if type(network) is nn.Sequential or hasattr(network, "pyramid"):
-        for name, child in network.named_children():
-            yield from one_after_the_other(child, f"{prefix}.{name}" if prefix else name)
-    else:
+    """The parts of which each takes what the one before gives, with their names: sequences are taken apart.
+
+    So is what names its parts IN_TURN beside its `forward`; a class with a `forward` of its own stays whole.
+    """
+    owner = next(each for each in type(network).__mro__ if "forward" in vars(each))
+    names = network._modules if owner is nn.Sequential else vars(owner).get("IN_TURN")
+    if names is None:
         yield prefix, network
+        return
+    for name in names:
+        yield from one_after_the_other(getattr(network, name), f"{prefix}.{name}" if prefix else name)
+
+
+def takes(x: Tensor, *weights: Tensor | None) -> bool:
+    """Whether the kernels can have these: float32 on the CPU, some images of maps."""
+    tensors = [x, *(weight for weight in weights if weight is not None)]
+    known = all(each.dtype == torch.float32 and each.device.type == "cpu" for each in tensors)
+    return known and x.dim() == 4 and x.numel() > 0 and not torch.is_autocast_enabled("cpu")
 
 
 def is_images_last(x: Tensor) -> bool:
@@ -90,7 +112,15 @@ class Convolution(nn.Conv2d):
             and all(pad < side for pad, side in zip(module.padding, module.kernel_size, strict=True))
         )
 
+    def fits(self, x: Tensor, least: int = 1) -> bool:
+        """Whether the kernels can have x, and give maps of at least so many rows and columns."""
+        if not takes(x, self.weight, self.bias) or x.shape[1] != self.in_channels:
+            return False
+        return min(_sides(x, self.weight, self.padding)[1:]) >= least
+
     def forward(self, x: Tensor) -> Tensor:
+        if not self.fits(x):
+            return super().forward(x)
         return _Correlation.apply(x, self.weight, self.bias, self.padding)
 
 
@@ -98,6 +128,8 @@ class ConvolutionReluPool(Convolution):
     """Conv2d of stride 1, ReLU and max-pooling of 2 x 2 in one pass: what lies between is four times as large."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.fits(x, 2):
+            return functional.max_pool2d(functional.relu(super().forward(x)), 2)
         return _CorrelationReluPool.apply(x, self.weight, self.bias, self.padding)
 
 
@@ -112,15 +144,13 @@ class MaxPool(nn.MaxPool2d):
         return all(each in (number, (number, number)) for each, number in zip(numbers, (2, 2, 0, 1), strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
+        if not takes(x) or min(x.shape[2:]) < 2:
+            return super().forward(x)
         return _Pool.apply(x)
 
 
 class AveragePool(nn.AdaptiveAvgPool2d):
-    """AdaptiveAvgPool2d that leaves maps of the wanted size alone, of which torch makes a copy."""
-
-    @staticmethod
-    def suits(module: nn.Module) -> bool:
-        return type(module) is nn.AdaptiveAvgPool2d
+    """AdaptiveAvgPool2d that gives maps of the wanted size back as they are, where torch copies them."""
 
     def forward(self, x: Tensor) -> Tensor:
         wanted = self.output_size if isinstance(self.output_size, tuple) else (self.output_size,) * 2
@@ -135,7 +165,7 @@ class _Correlation(torch.autograd.Function):
         ctx.padding = padding
         out = empty(len(x), *_sides(padded, weight))
         arrays = array(padded), _numbers(weight), _biases(bias, weight), array(out)
-        run(small_maps.correlate, arrays, (0,), out.shape[2])
+        small_maps.run(small_maps.correlate, arrays, (0,), out.shape[2])
         return out
 
     @staticmethod
@@ -158,7 +188,7 @@ class _CorrelationReluPool(torch.autograd.Function):
         to = array(out)
         ctx.which = np.empty(to.shape, np.uint8)
         arrays = array(padded), _numbers(weight), _biases(bias, weight), to, ctx.which
-        run(small_maps.correlate_relu_pool, arrays, (), out.shape[2] * -(-channels // 2))
+        small_maps.run(small_maps.correlate_relu_pool, arrays, (), out.shape[2] * -(-channels // 2))
         return out
 
     @staticmethod
@@ -169,7 +199,7 @@ class _CorrelationReluPool(torch.autograd.Function):
         whole = empty(len(gradient), len(weight), ctx.height, ctx.width + 2 * before)
         of_bias = torch.empty(len(weight))
         arrays = array(laid_out(gradient)), array(whole), ctx.which, of_bias.numpy()
-        run(small_maps.unpool, arrays, (before,), len(weight))
+        small_maps.run(small_maps.unpool, arrays, (before,), len(weight))
         return *_of_both(ctx, padded, weight, whole), of_bias if ctx.needs_input_grad[2] else None, None
 
 
@@ -180,7 +210,7 @@ class _Pool(torch.autograd.Function):
         out = empty(count, channels, height // 2, width // 2)
         to = array(out)
         ctx.which = np.empty(to.shape, np.uint8)
-        run(small_maps.pool, (array(laid_out(x)), to, ctx.which), (), channels)
+        small_maps.run(small_maps.pool, (array(laid_out(x)), to, ctx.which), (), channels)
         return out
 
     @staticmethod
@@ -188,7 +218,7 @@ class _Pool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         out = empty(*ctx.shape)
         arrays = array(laid_out(gradient)), array(out), ctx.which, np.empty(ctx.shape[1], np.float32)
-        run(small_maps.unpool, arrays, (0,), ctx.shape[1])
+        small_maps.run(small_maps.unpool, arrays, (0,), ctx.shape[1])
         return out
 
 
@@ -202,9 +232,10 @@ def _padded(x: Tensor, padding: Sides) -> Tensor:
     return out
 
 
-def _sides(padded: Tensor, weight: Tensor) -> tuple[int, int, int]:
+def _sides(x: Tensor, weight: Tensor, padding: Any = (0, 0)) -> tuple[int, int, int]:
     """Channels, height and width of the result."""
-    return len(weight), padded.shape[2] - weight.shape[2] + 1, padded.shape[3] - weight.shape[3] + 1
+    height, width = (x.shape[i] + 2 * padding[i - 2] - weight.shape[i] + 1 for i in (2, 3))
+    return len(weight), height, width
 
 
 def _numbers(weight: Tensor) -> np.ndarray:
@@ -212,7 +243,7 @@ def _numbers(weight: Tensor) -> np.ndarray:
 
 
 def _biases(bias: Tensor | None, weight: Tensor) -> np.ndarray:
-    return np.zeros(len(weight), np.float32) if bias is None else bias.detach().numpy()
+    return np.zeros(len(weight), np.float32) if bias is None else np.ascontiguousarray(bias.detach().numpy())
 
 
 def _of_both(ctx: Any, padded: Tensor, weight: Tensor, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -222,7 +253,7 @@ def _of_both(ctx: Any, padded: Tensor, weight: Tensor, gradient: Tensor) -> tupl
     if ctx.needs_input_grad[0]:
         turned, nothing = _numbers(weight.flip(2, 3).transpose(0, 1)), np.zeros(weight.shape[1], np.float32)
         of_x = empty(len(padded), weight.shape[1], *(padded.shape[i] - 2 * ctx.padding[i - 2] for i in (2, 3)))
-        run(small_maps.correlate, (back, turned, nothing, array(of_x)), (above,), of_x.shape[2])
+        small_maps.run(small_maps.correlate, (back, turned, nothing, array(of_x)), (above,), of_x.shape[2])
     if ctx.needs_input_grad[1]:
         of_weight = _of_weight(array(padded), back, before, tuple(weight.shape))
     return of_x, of_weight
@@ -232,6 +263,6 @@ def _of_weight(x: np.ndarray, gradient: np.ndarray, before: int, shape: tuple[in
     taps = int(np.prod(shape[1:]))
     pairs, groups = -(-shape[0] // 2), -(-taps // small_maps.TAPS)
     out = np.empty((pairs, groups, 2, small_maps.TAPS), np.float32)
-    run(small_maps.correlate_weight, (x, gradient, out), (before, *shape), pairs * groups)
+    small_maps.run(small_maps.correlate_weight, (x, gradient, out), (before, *shape), pairs * groups)
     flat = out.transpose(0, 2, 1, 3).reshape(2 * pairs, -1)
     return torch.from_numpy(np.ascontiguousarray(flat[: shape[0], :taps])).view(shape)

@@ -4,20 +4,123 @@ A row of W * N numbers is what a vector unit likes: position x of all N images, 
 a shift by N numbers, so a convolution of any size is a sum of shifted rows, each times one weight. Those of LeNet-5 on 64
 images run at 140 to 210 GFLOPS a thread on Zen 5, torch's at 40 to 90 (benchmarks/lenet_epoch.py measures the whole).
 
-Each public function is a region for `kernels.run`; its docstring names its arrays, then its numbers. Arrays are flat here:
+Each public function but `run` is a region; its docstring names its arrays, then its numbers. Arrays are flat here:
 slices and shapes multiply the time of compilation. Indices in inner loops are unsigned: numba lets signed ones count from
 the end, and the test for that keeps a loop from being vectorized.
 """
 
 # mypy: disable-error-code="no-untyped-def"
 
-import numpy as np
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
-from saccade.kernels import codes, floats, kernel, next_part, number, sides
+import numba
+import numpy as np
+import torch
+from llvmlite import ir
+from numba import carray, types
+from numba.extending import intrinsic
+
+from saccade.kernels import kept_on_disk, kernel, parallel_region
 
 # Rows read at once, for two maps written: ten fused multiply-adds for seven loads keep both units of AVX-512 busy
 TAPS = 5
 NOTHING = np.uint8(4)  # instead of a corner 0 to 3: no number of the four was positive
+DIMENSIONS, NUMBERS = 4, 6  # of an array, and at most of a region
+HEAD = 3  # words before the numbers: the next part, the parts, and over what they go
+PARTS = 4  # for each thread: one that is held up leaves its rest to the others
+
+
+def run(region: Callable[[int], None], arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], count: int) -> None:
+    """A region on torch's threads, over parts of range(count), with contiguous arrays of at most four dimensions.
+
+    A region is a function of an address, where its arguments lie. It reads arrays by `floats(address, i)` or `codes` and
+    `sides`, numbers by `number(address, i)`, and works on `next_part(address)` until that is empty, on every thread; none
+    needs the interpreter's lock.
+    """
+    threads, parallel = torch.get_num_threads(), parallel_region(ctypes.c_void_p)
+    parts = min(count, PARTS * threads)
+    words = [0, parts, count, *numbers, *[0] * (NUMBERS - len(numbers))]
+    for each in arrays:
+        assert each.flags.c_contiguous
+        assert each.dtype in (np.float32, np.uint8)
+        words += [each.ctypes.data, *each.shape, *[1] * (DIMENSIONS - each.ndim)]
+    data = (ctypes.c_int64 * len(words))(*words)
+    if threads < 2 or parallel is None:
+        _compiled(region).ctypes(data)
+    else:
+        parallel(_compiled(region).address, data, threads, 0)
+
+
+@cache
+def _compiled(region: Callable[[int], None]) -> Any:
+    return kept_on_disk(numba.cfunc, "void(voidptr)")(region)
+
+
+@intrinsic
+def _pointer(typing, address):
+    """An address as a pointer, for carray."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), codegen
+
+
+@intrinsic
+def _counted(typing, pointer):
+    """The number at a pointer, which goes up by one at the same time, whichever thread asks."""
+
+    def codegen(context, builder, signature, arguments):
+        word = ir.IntType(64)
+        place = builder.bitcast(arguments[0], word.as_pointer())
+        return builder.atomic_rmw("add", place, ir.Constant(word, 1), "seq_cst")
+
+    return types.int64(types.voidptr), codegen
+
+
+@kernel
+def next_part(address):
+    """start, stop of a part that no thread has had; start = stop when all are given out."""
+    words = carray(address, (HEAD,), np.int64)
+    i, parts, count = _counted(address), words[1], words[2]
+    return (count * i // parts, count * (i + 1) // parts) if i < parts else (0, 0)
+
+
+@kernel
+def number(address, i):
+    return carray(address, (HEAD + NUMBERS,), np.int64)[HEAD + i]
+
+
+@kernel
+def sides(address, i):
+    """The four sides of the array of number i; those that it lacks are 1."""
+    first = HEAD + NUMBERS + i * (1 + DIMENSIONS)
+    w = carray(address, (first + 1 + DIMENSIONS,), np.int64)
+    return w[first + 1], w[first + 2], w[first + 3], w[first + 4]
+
+
+@kernel
+def _place(address, i):
+    first = HEAD + NUMBERS + i * (1 + DIMENSIONS)
+    a, b, c, d = sides(address, i)
+    return _pointer(carray(address, (first + 1,), np.int64)[first]), a * b * c * d
+
+
+@kernel
+def floats(address, i):
+    """The numbers of array i, float32, flat."""
+    pointer, size = _place(address, i)
+    return carray(pointer, (size,), np.float32)
+
+
+@kernel
+def codes(address, i):
+    """The numbers of array i, uint8, flat."""
+    pointer, size = _place(address, i)
+    return carray(pointer, (size,), np.uint8)
 
 
 @kernel

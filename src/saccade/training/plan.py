@@ -17,6 +17,7 @@ from torch import nn
 from saccade.data.cache import cache_folder
 from saccade.errors import InputError, suggestion
 from saccade.layers.images_last import images_last, suits
+from saccade.training.allocator import keep_freed_memory
 from saccade.training.steps import Objective
 
 MEASURED_STEPS = 5
@@ -59,9 +60,12 @@ class Plan:
         return f"{self.device}, {self.precision}, {self.layout}{', compiled' if self.compiled else ''}"
 
 
+IMAGES_LAST = Plan("cpu", "fp32", channels_last=False, compiled=False, images_last=True)
+
+
 @dataclass(frozen=True)
 class Wishes:
-    """What the user decides about the plan; None is to be measured."""
+    """What the user decides about the plan; None is to be measured. images_last: where network and machine allow it."""
 
     device: str | None = None
     precision: str | None = None
@@ -91,13 +95,13 @@ def candidates(wishes: Wishes) -> list[Plan]:
     precisions = [wishes.precision] if wishes.precision else ["fp32", "bf16"]
     layouts = [True, False] if wishes.channels_last is None else [wishes.channels_last]
     plans = [Plan(device, p, layout, bool(wishes.compiled)) for p in precisions for layout in layouts]
-    own = Plan(device, "fp32", channels_last=False, compiled=False, images_last=True)
-    if wishes.images_last:
-        if device != "cpu" or wishes.precision == "bf16" or wishes.compiled:
-            raise InputError("plan.images_last: it is for fp32 on a CPU, not compiled; leave it out")
-        return [own]
-    measured = wishes.images_last is None and wishes.channels_last is None and device == "cpu" and not wishes.compiled
-    return [*plans, own] if measured and "fp32" in precisions else plans
+    measured = wishes.images_last is None and wishes.channels_last is None and can_be_images_last(wishes)
+    return [*plans, IMAGES_LAST] if measured else plans
+
+
+def can_be_images_last(wishes: Wishes) -> bool:
+    """Whether the other wishes leave it open; the network decides too."""
+    return device_of(wishes.device) == "cpu" and wishes.precision != "bf16" and not wishes.compiled
 
 
 def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wishes: Wishes, objective: Objective) -> Plan:
@@ -106,11 +110,11 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     `objective` is the loss, of what the network gives and of labels (B,), all of the first class here.
     Measured once; the choice is kept in the cache folder for this network, shape, machine and version of torch.
     """
+    if wishes.images_last and can_be_images_last(wishes) and suits(build()):
+        return IMAGES_LAST
     plans = candidates(wishes)
     if wishes.compiled:
         check_compiler(plans[0], build(), shape, objective)
-    if wishes.images_last:
-        check_suits(build())
     if len(plans) == 1:
         return plans[0]
     shape = (max(2, min(shape[0], MEASURED_PIXELS // (shape[2] * shape[3]))), *shape[1:])
@@ -134,15 +138,6 @@ def choose(build: Callable[[], nn.Module], shape: tuple[int, int, int, int], wis
     return plan
 
 
-def check_suits(network: nn.Module) -> None:
-    """InputError where the network has no images-last form."""
-    if not suits(network):
-        raise InputError(
-            "plan.images_last: it is for networks all of whose convolutions have stride 1, one group and few channels; "
-            "leave it out"
-        )
-
-
 def check_compiler(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> None:
     """InputError where this machine cannot compile: it needs a C++ compiler of its own."""
     small = (2, *shape[1:])
@@ -160,20 +155,24 @@ def fastest(rates: list[tuple[Plan, float]]) -> tuple[Plan, float]:
 
 def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     """The median rate of forward and backward after one to warm up; 0 where this plan does not run at all."""
+    keep_freed_memory()  # as training will
     network = network.to(plan.device).to(memory_format=plan.memory_format).train()
-    called = plan.form(network)
     images = torch.zeros(shape, device=plan.device).to(memory_format=plan.memory_format)
     labels = torch.zeros(len(images), dtype=torch.long, device=plan.device)
+    called: nn.Module | None = None
     seconds: list[float] = []
     while len(seconds) <= MEASURED_STEPS and (len(seconds) < 2 or sum(seconds[1:]) < ENOUGH_SECONDS):
         start = time.perf_counter()
         try:
+            called = called or plan.form(network)
             with plan.autocast():
                 scores = called(images)
             loss = objective(scores, labels)
             loss.backward()
             loss.item()  # waits for the device
-        except RuntimeError:
+        except Exception as error:  # a form that Saccade makes of any network may fail in any way
+            if not plan.images_last and not isinstance(error, RuntimeError):
+                raise
             return 0.0
         network.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)

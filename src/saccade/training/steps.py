@@ -43,10 +43,6 @@ class Trainer:
     micro_batch: int
     clip: float | None = None
     disturbance: Disturbance = field(default_factory=Disturbance)
-    buffers: list[Tensor] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.buffers = list(self.network.buffers())
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[Step]:
         """One optimizer step for each batch of images and labels, or of images and probabilities of classes."""
@@ -60,7 +56,7 @@ class Trainer:
         Out of memory, the step starts anew with half the micro-batch: same images, same mean gradient. The running
         statistics that the failed attempt had touched are put back first.
         """
-        buffers = [buffer.clone() for buffer in self.buffers]
+        buffers = [buffer.clone() for buffer in self.network.buffers()]
         while True:
             try:
                 loss, correct = self.disturbance.gradients(self.network, lambda: self.accumulate(images, labels))
@@ -71,7 +67,7 @@ class Trainer:
                 if min(self.micro_batch, len(images)) <= LEAST:
                     raise OutOfMemory from error
                 self.micro_batch = -(-min(self.micro_batch, len(images)) // 2)
-                for buffer, before in zip(self.buffers, buffers, strict=True):
+                for buffer, before in zip(self.network.buffers(), buffers, strict=True):
                     buffer.copy_(before)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)

@@ -16,6 +16,8 @@ class Scores(NamedTuple):
 class ConvNet(nn.Module):
     """Images (B, channels, H, W) to scores (B, classes)."""
 
+    IN_TURN = ("stem", "stages", "head")  # what `forward` goes through
+
     def __init__(self, stem: nn.Module, stages: Sequence[nn.Module], head: nn.Module):
         super().__init__()
         self.stem = stem
