@@ -1,11 +1,13 @@
 """The command line: what bad input gets. One or two lines, no traceback, exit code 2."""
 
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,8 @@ import torch
 from saccade import commands
 from saccade.cli import main
 from saccade.cli.parsing import nested
-from saccade.events import finish
+from saccade.events import Note, finish
+from saccade.experiment.race import said
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
 
@@ -185,3 +188,32 @@ def test_a_run_folder_that_cannot_be_made_is_noticed_before_any_work(
     assert capsys.readouterr().err.splitlines() == [
         f"saccade: {tmp_path}/file/run: the run folder cannot be made, for {tmp_path}/file is a file; choose another --out"
     ]
+
+
+class Terminal(io.StringIO):
+    """What a person sees: standard output and error on one screen."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("accuracies", "ranking"), [((0.5, 0.9), 1), ((0.9, 0.5), 0)])
+def test_a_race_ends_with_its_ranking(accuracies: tuple[float, ...], ranking: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, the notes on the rules stand there in the order in which they ran: only the best first says more."""
+    usual = {"part": "test", "lr": 0.1, "tried": [[0.1, 0.5]], "curves": [[0.5]]}
+    rows = [
+        {"rule": rule, "accuracy": {"value": value, "low": 0.0, "high": 1.0}, **usual}
+        for rule, value in zip(("sgd", "adam"), accuracies, strict=True)
+    ]
+
+    def ran(*_: Any, **__: Any) -> Any:
+        yield from (Note(said(row)) for row in rows)
+        return {"rules": rows}
+
+    screen = Terminal()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, screen)
+    monkeypatch.setattr(commands, "race", ran)
+    assert main(["race", "digits", "--rules", "sgd,adam"]) == 0
+    shown = re.findall("(sgd|adam): test accuracy", screen.getvalue())
+    assert shown == ["sgd", "adam"] + ranking * ["adam", "sgd"]

@@ -1,5 +1,6 @@
 """The compiled loops of the CPU against the batched arithmetic of the GPU, and what must not matter to them."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from data.draws import generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from saccade.data import resample
 from saccade.data.augment import (
@@ -64,6 +66,39 @@ def test_padded_crops_are_those_of_whole_batches(height: int, width: int, paddin
 
 
 @settings(max_examples=60, deadline=None)
+@given(SIDES, SIDES, st.integers(1, 4), st.integers(1, 12), SEEDS)
+def test_pieces_of_stored_images_wherever_they_lie(height: int, width: int, channels: int, size: int, seed: int) -> None:
+    padding, draws = 30, generator(seed)
+    # Rows and columns with a step, which is how a view of larger images lies in memory
+    stored = levels(4, channels, (2 * height, 3 * width), seed)[:, ::2, ::3].permute(0, 3, 1, 2)
+    tops, lefts = (torch.randint(side + 2 * padding - size + 1, (4,), generator=draws) for side in (height, width))
+    drawn = tops, lefts, torch.tensor([True, False, True, False])
+    step = RandomCrop(size, padding)
+    expected = step.at_once(stored, *drawn)
+    for memory in (stored, stored.contiguous(), stored.contiguous(memory_format=torch.channels_last)):
+        assert torch.equal(step.one_by_one(memory, *drawn), expected)
+
+
+FAR = 10_000_000
+AWAY = ([FAR, 0, 5, 5], [0, FAR, 5, 5], [-1, 0, 5, 5], [0, -FAR, 5, 5], [2**63 - 1, 0, 1, 1], [-(2**63), 0, 1, 1])
+LARGE = ([0, 0, 10, 5], [3, 0, 7, 5], [0, 0, 5, 9], [0, 0, 2**63 - 1, 5], [0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("box", [*AWAY, *LARGE])
+def test_a_box_that_leaves_its_image_is_named(box: list[int]) -> None:
+    stored, boxes = levels(3, 3, (9, 8), 0).permute(0, 3, 1, 2), torch.tensor([[0, 0, 9, 8], box, [1, 1, 3, 3]])
+    with pytest.raises(ValueError, match=re.escape(f"{box}") + ".*9 x 8"):
+        resample.resized_crop(stored, boxes, 5)
+
+
+def test_a_box_and_a_side_for_each_image() -> None:
+    stored, boxes = levels(3, 3, (9, 8), 0).permute(0, 3, 1, 2), torch.tensor([[0, 0, 9, 8]] * 3)
+    for some, mirrored in ((boxes[:2], torch.zeros(3)), (boxes, torch.zeros(2)), (boxes[:, :3], torch.zeros(3))):
+        with pytest.raises(ValueError, match=r"\(3, 4\)"):
+            resample.resized_crop(stored, some, 5, mirrored.bool())
+
+
+@settings(max_examples=60, deadline=None)
 @given(SIDES, SIDES, CHANNELS, SEEDS)
 def test_colours_are_those_of_whole_batches(height: int, width: int, channels: int, seed: int) -> None:
     some = images(4, channels, (height, width), seed)
@@ -93,6 +128,15 @@ def test_maps_are_those_of_whole_batches(height: int, width: int, channels: int,
     places = torch.einsum("bij,hwj->bhwi", matrices[:, :, :2], x - sides) + matrices[:, None, None, :, 2] + sides
     halfway = ((places - places.floor() - 0.5).abs() < 1e-4).any(dim=3)
     assert not (((made - expected).abs() > 1e-6).any(dim=1) & ~halfway).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIDES, SIDES, st.integers(-90, 90), st.integers(-90, 90), st.sampled_from(["nearest", "bilinear"]))
+def test_shifts_by_whole_pixels_copy_them(height: int, width: int, across: int, down: int, interpolation: str) -> None:
+    some = images(1, 3, (height, width), 0)
+    matrix = torch.tensor([[[1, 0, across], [0, 1, down]]], dtype=torch.float64)
+    wide = F.pad(some - 0.5, (90,) * 4)[..., 90 + down : 90 + down + height, 90 + across : 90 + across + width] + 0.5
+    torch.testing.assert_close(geometry.one_by_one(some, matrix, Sampling(interpolation, 0.5)), wide, atol=1e-7, rtol=0)
 
 
 @settings(max_examples=40, deadline=None)
@@ -164,3 +208,80 @@ def test_values_just_outside_0_and_1_have_a_level() -> None:
         for name in ("Equalize", "Posterize"):
             made = way(some, torch.tensor([[policies.CODE[name]]]), torch.tensor([[4.0]]), geometry.NEAREST)
             assert made.unique().tolist() == pytest.approx([0, 1 if name == "Equalize" else 240 / 255])
+
+
+# --- numbers that no image should have
+
+WILD = (float("nan"), float("inf"), float("-inf"), 1e30, -1e30, -7.0, 300.0)
+
+
+def wild(channels: int, seed: int) -> Tensor:
+    """Images of 14 x 17 pixels, a third of whose numbers are WILD; the first has nothing else."""
+    some = images(6, channels, (14, 17), seed)
+    chosen = torch.randint(len(WILD), some.shape, generator=generator(seed + 1))
+    some = torch.where(torch.rand(some.shape, generator=generator(seed + 2)) < 1 / 3, torch.tensor(WILD)[chosen], some)
+    some[0] = torch.tensor(WILD)[chosen[0]]
+    return some
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", policies.OPERATIONS)
+def test_wild_pixels_do_no_harm(name: str, channels: int) -> None:
+    codes = torch.full((6, 1), policies.CODE[name])
+    for sampling in (geometry.NEAREST, geometry.BILINEAR):
+        for magnitude in (0.4, 3.0):
+            some, magnitudes = wild(channels, 0), torch.full((6, 1), magnitude)
+            made = policies.one_by_one(some, codes, magnitudes, sampling)
+            assert torch.equal(policies.one_by_one(some, codes, magnitudes, sampling).isnan(), made.isnan())
+            assert torch.equal(some.nan_to_num(), wild(channels, 0).nan_to_num()), "they are not written to"
+    if name in ("Posterize", "Equalize"):
+        assert made.min() >= 0
+        assert made.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["Posterize", "Equalize"])
+def test_wild_pixels_have_a_level(name: str) -> None:
+    some, codes, bits = wild(3, 0), torch.full((6, 1), policies.CODE[name]), torch.full((6, 1), 4.0)
+    made, expected = (way(some, codes, bits, geometry.NEAREST) for way in (policies.one_by_one, policies.at_once))
+    assert (made - expected).abs().max() < 1e-6
+
+
+def test_wild_pixels_are_recoloured_and_resized() -> None:
+    some, boxes = wild(3, 0), torch.tensor([[1, 2, 9, 10]] * 6)
+    for factor in (0.3, 3.0, *WILD):
+        operations = torch.rand(6, 4, generator=generator()).argsort(dim=1)
+        assert colour.one_by_one(some, operations, torch.full((6, 4), factor)).shape == some.shape
+    assert resample.one_by_one(some, boxes, 7, torch.zeros(6, dtype=torch.bool)).shape == (6, 3, 7, 7)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize("place", range(6))
+@pytest.mark.parametrize("number", [*WILD, 1e300, 5e-324])
+def test_wild_maps_read_no_memory_but_the_image(interpolation: str, place: int, number: float) -> None:
+    matrix = torch.tensor([[1, 0.3, 0.1], [-0.2, 1, 0.4]], dtype=torch.float64)
+    matrix.view(-1)[place] = number
+    some, fill = 0.25 + 0.5 * images(3, 3, (33, 65), 0), 0.125
+    made = geometry.one_by_one(some, matrix.expand(3, 2, 3), Sampling(interpolation, fill))
+    # Whatever lies elsewhere in memory would hardly all be between the fill and the brightest pixel
+    assert made.min() >= fill
+    assert made.max() <= 0.75 + 1e-6
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_colours_of_other_than_one_or_three_channels_are_refused_by_both_ways(channels: int) -> None:
+    some, codes = images(2, channels, (5, 6), 0), torch.zeros(2, 1, dtype=torch.int64)
+    for way in (colour.one_by_one, colour.at_once):
+        with pytest.raises(ValueError, match=rf"1 or 3 channels, not {channels}"):
+            way(some, codes, torch.full((2, 1), 0.5))
+    for way in (policies.one_by_one, policies.at_once):
+        with pytest.raises(ValueError, match=rf"1 or 3 channels, not {channels}"):
+            way(some, codes + policies.CODE["Contrast"], torch.full((2, 1), 0.5), geometry.NEAREST)
+    with pytest.raises(ValueError, match=rf"1 or 3 channels, not {channels}"):
+        colour.adjust_hue(some, 0.2)
+
+
+def test_each_operation_has_its_factor() -> None:
+    some, codes = images(2, 3, (5, 6), 0), torch.zeros(2, 4, dtype=torch.int64)
+    for way in (colour.one_by_one, colour.at_once):
+        with pytest.raises(RuntimeError):
+            way(some, codes, torch.full((2, 3), 0.5))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from saccade.data.split import Fold, folded
 from saccade.data.store import open_stored
 from saccade.events import finish
 from saccade.experiment import fit, run, setup
-from saccade.experiment.advice import Spread, advice, purchases
+from saccade.experiment.advice import Budget, Spread, advice, duration, purchases
 from saccade.experiment.compare import Series, check_folds
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.engine import travels
@@ -37,6 +38,7 @@ from saccade.experiment.setup import prepare
 from saccade.experiment.study import Study, open_study
 from saccade.experiment.terms import Terms
 from saccade.experiment.verdict import accuracy, concluded, contrast, counsel, headline, judged, overall, spread
+from saccade.report.comparison import flips
 
 SMALL: dict[str, Any] = {
     "network": "lenet5",
@@ -304,6 +306,24 @@ def test_a_study_at_which_another_process_works_is_left_alone(tmp_path: Path) ->
     assert open_study(place, "compare", recipe, {}).place == place
 
 
+def test_only_what_was_finished_was_looked_at(tmp_path: Path) -> None:
+    """The record of an earlier look is still there while a growth is under way, and after it was stopped."""
+    place, recipe = tmp_path / "study", make_recipe({"data": "digits"})
+
+    def opened(repeats: int, seeds: int = 1) -> int:
+        return open_study(place, "compare", recipe, {"repeats": repeats, "seeds": seeds}).looks
+
+    def finished(repeats: int, seeds: int = 1) -> None:
+        (place / "record.json").write_text(json.dumps({"repeats": repeats, "seeds": seeds}))
+
+    assert opened(1) == 1
+    assert opened(2) == 1  # nothing was there to be looked at
+    finished(2)
+    assert [opened(2), opened(3), opened(4), opened(4, 2)] == [1, 2, 2, 2]
+    finished(4, 2)
+    assert [opened(4, 2), opened(4, 3), opened(5, 3)] == [2, 3, 3]
+
+
 def test_nothing_that_is_no_run_is_removed(tmp_path: Path) -> None:
     (tmp_path / "a-0-0-fold-0").mkdir()
     (tmp_path / "a-0-0-fold-0" / "thesis.txt").write_text("mine")
@@ -333,6 +353,8 @@ def test_with_a_budget_repeats_are_what_it_pays_for(digits: Any, tmp_path: Path,
     words: dict[str, Any] = {"folds": 2, "b": {"seed": 7}, "margin": 1e-6, **SMALL, "epochs": 1}
     short = finish(commands.compare(digits, budget=1e-3, out=tmp_path / "short", **words))
     assert (short["repeats"], short["level"]) == (1, 0.95)
+    assert "rounds of folds instead of 1" in short["advice"]
+    assert not re.search("repeats? |runs", short["advice"])
     assert len(list((tmp_path / "short").glob("*/record.json"))) == 4
     monkeypatch.setattr(Series, "seconds", lambda self, records: 10.0)
     whole = finish(commands.compare(digits, budget=31, out=tmp_path / "whole", **words))
@@ -549,25 +571,41 @@ def test_folds_that_agree_by_chance_prove_nothing() -> None:
     assert verdict(found)["verdict"] == "not distinguishable"
 
 
-def test_copies_in_groups_tell_no_more_than_one_of_each() -> None:
-    """Four copies of every image, grouped: the same difference, error, components and prospects as without the copies."""
-    once = simulated(0, worse=0.2)
-    copied = {
+def with_copies(found: dict[str, OutOfFold]) -> dict[str, OutOfFold]:
+    """Four copies of every image, grouped."""
+    return {
         name: OutOfFold(
-            np.arange(1200).astype(str),
+            np.arange(4 * len(each.ids)).astype(str),
             each.labels.repeat(4),
             each.units.repeat(4),
             each.probabilities.repeat(4, axis=2),
             each.fold.repeat(4, axis=1),
         )
-        for name, each in once.items()
+        for name, each in found.items()
     }
+
+
+def test_copies_in_groups_tell_no_more_than_one_of_each() -> None:
+    """The same difference, error, components and prospects as without the copies."""
+    once = simulated(0, worse=0.2)
+    copied = with_copies(once)
     one, other = (spread(found["a"], found["b"]) for found in (once, copied))
     assert vars(one.components) == pytest.approx(vars(other.components))
     assert (one.units, one.of_images) == (other.units, pytest.approx(other.of_images))
     assert one.contrast(0.1, images=3).error == pytest.approx(other.contrast(0.1, images=3).error)
     scores = [accuracy(found["a"]) for found in (once, copied)]
     assert (scores[0].low, scores[0].high) == (pytest.approx(scores[1].low), pytest.approx(scores[1].high))
+
+
+def test_the_page_names_the_test_that_was_made() -> None:
+    once = simulated(0, worse=0.2)
+    for found, made, other in (
+        (once, ("over images", "exact McNemar, "), "permutation"),
+        (with_copies(once), ("over 300 groups", "permutation test over groups, "), "McNemar"),
+    ):
+        page = flips(verdict(found)["pairs"][0], [str(i) for i in range(10)], {})
+        assert all(words in page for words in made)
+        assert other not in page
 
 
 def test_the_same_outcomes_are_equivalent_and_sides_can_be_swapped() -> None:
@@ -643,6 +681,46 @@ def test_advice_says_what_cannot_be_known_or_bought() -> None:
     few = Spread(Folds(5), 0.1 * 5 / 1000, None, 1e-4, 1000, saccade.statistics.Components(0.1, None, None, None, None))
     assert re.search(r"About \d+ times the images would", advice(0.011, few, TERMS))
     assert "show that they are equivalent" in advice(0.0, one_seed, Terms(0.02))
+
+
+def test_advice_with_a_budget_is_in_words_that_the_command_takes() -> None:
+    """A study has one budget: more of it is another study, whose rounds are judged on the terms of two looks."""
+    budget = Budget(100.0, replace(TERMS, level=0.975))
+    by_fold = Spread(Folds(5, 3, 2), 4e-4, 1e-6, 1e-6, 10**5, PARTS)
+    words = advice(0.0245, by_fold, budget.terms, budget)
+    met = re.match(r"(\d+) rounds of folds instead of 3 would narrow ±0\.0\d+ to ±(0\.0\d+) and decide", words)
+    assert met
+    more = int(met[1]) - 3
+    assert budget.terms.decided(by_fold.bought("repeats", more, 0.0245)) == "different"
+    assert budget.terms.decided(by_fold.bought("repeats", more - 1, 0.0245)) == ""
+    asked = re.search(r"They take --budget (\w+) and another --out\.", words)
+    assert asked
+    assert (seconds_of(asked[1]) or 0) // budget.seconds >= int(met[1])
+    assert not re.search("repeats? |runs", words)
+    by_seed = Spread(Folds(5, 3, 2), 4e-4, 7e-4, 1e-6, 10**5, PARTS)
+    words = advice(0.02, by_seed, budget.terms, budget)
+    assert re.match(r"\d seeds in a fold instead of 2 .* They take --seeds \d --budget \w+ and another --out\.", words)
+    ended = advice(0.02, by_seed, budget.terms, replace(budget, ended=True))
+    assert "and another --out, with these two recipes alone." in ended
+    hopeless = advice(1e-4, by_fold, budget.terms, budget)
+    assert hopeless.startswith("No affordable budget will separate them: 23 rounds of folds instead of 3 would narrow")
+
+
+def test_a_second_round_of_a_budget_is_promised_on_the_terms_of_its_second_look() -> None:
+    one_round = Spread(Folds(5, 1, 2), 4e-4, 7e-4, 1e-6, 10**5, PARTS)
+    budget = Budget(100.0, replace(TERMS, level=0.975))
+    with_time, without = (
+        {row["kind"]: row["doubled"] for row in purchases(0.02, one_round, TERMS, each)} for each in (budget, None)
+    )
+    assert with_time["repeats"] > without["repeats"]
+    assert with_time == without | {"repeats": with_time["repeats"]}
+
+
+def test_budgets_that_are_advised_are_read_and_never_less() -> None:
+    for seconds in (0.2, 59.5, 119.9, 121, 3599, 7201, 40_000):
+        asked = seconds_of(duration(seconds))
+        assert asked is not None
+        assert seconds <= asked <= 1.5 * seconds + 1
 
 
 def test_advice_of_several_is_on_the_pairs_nearest_to_a_decision_and_farthest_from_it() -> None:

@@ -53,6 +53,17 @@ def test_one_group_alone_tells_nothing_of_others() -> None:
         statistics.by_unit(np.ones((2, 5)), np.zeros(4))
 
 
+@pytest.mark.parametrize("groups", [2, 3])
+def test_few_groups_of_any_number_of_images_have_a_share(groups: int) -> None:
+    """Of as few as these, all images may count for one, which rounding must not make less."""
+    for n in range(4, 401):
+        of = np.arange(n) % groups
+        for outcomes in (np.ones(n), np.zeros(n), np.arange(n) % 5 < 3, of == 0):
+            found = statistics.share(outcomes, of)
+            assert 0 <= found.low <= found.value == np.mean(outcomes) <= found.high <= 1
+            assert found.low < found.high
+
+
 def members_in_groups(generator: np.random.Generator, groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities (5, N, 2) of members that find the images of one group easy or hard alike, labels, and the groups."""
     of = np.repeat(np.arange(groups), SIZE)

@@ -133,6 +133,16 @@ def test_images_that_differ_in_groups_alike_count_for_less() -> None:
     assert (found[1].low, found[1].high) == (pytest.approx(rough.low, abs=0.01), pytest.approx(rough.high, abs=0.01))
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from((-1.0, 1.0)), st.integers(0, 4)), min_size=4, max_size=29))
+def test_images_that_all_differ_are_no_more_than_all(drawn: list[tuple[float, int]]) -> None:
+    """What the two sides of them count for is rounded, and must not add up to more than the whole."""
+    differences, groups = np.array(drawn).T
+    for each in (None, groups) if len(np.unique(groups)) > 1 else (None,):
+        found = statistics.paired_bootstrap(differences, 0, each)
+        assert -1 <= found.low <= found.value <= found.high <= 1
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ValueError, match=r"\(3,\) and \(4,\)"):
         statistics.mcnemar(np.ones(3), np.ones(4))

@@ -235,7 +235,7 @@ def add_study(parser: Parser) -> None:
 def studied(work: Any, as_json: bool, text: Callable[[Any], str]) -> int:
     from saccade.experiment.fit import Interrupted
 
-    shown: set[str] = set()
+    shown: list[str] = []
     on_one_screen = not as_json and sys.stdout.isatty() and sys.stderr.isatty()
     try:
         return answer(show(noting(work, shown) if on_one_screen else work), as_json, lambda r: unseen(text(r), shown))
@@ -245,8 +245,8 @@ def studied(work: Any, as_json: bool, text: Callable[[Any], str]) -> int:
         return 130
 
 
-def noting(work: Any, shown: set[str]) -> Any:
-    """The same work, of which `shown` keeps the lines that a person sees while it goes on."""
+def noting(work: Any, shown: list[str]) -> Any:
+    """The same work, of which `shown` keeps the lines that a person sees while it goes on, in their order."""
     from saccade.events import Note
 
     while True:
@@ -255,10 +255,11 @@ def noting(work: Any, shown: set[str]) -> Any:
         except StopIteration as end:
             return end.value
         if isinstance(event, Note):
-            shown.add(event.text)
+            shown += event.text.splitlines()
         yield event
 
 
-def unseen(lines: str, shown: set[str]) -> str:
-    """The lines that are not on the screen already."""
-    return "\n".join(line for line in lines.splitlines() if line not in shown)
+def unseen(lines: str, shown: list[str]) -> str:
+    """Nothing where all lines are on the screen already in this order; else all of them, as the order may be the answer."""
+    before = iter(shown)
+    return "" if all(line in before for line in lines.splitlines()) else lines

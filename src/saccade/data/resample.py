@@ -35,7 +35,7 @@ def resized_crop(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor | No
     images: (B, C, H, W) float32, or uint8 as stored. boxes: (B, 4) top, left, height, width in pixels, inside the image.
     mirrored: (B,) bool.
     Returns (B, C, size, size) float32 in the range of the images, or 0..1 of stored ones, as torchvision's
-    resized_crop(antialias=True) does.
+    resized_crop(antialias=True) does. On a CPU, ValueError for boxes that are not inside; a GPU is not waited for.
     """
     known = images.dtype in (torch.uint8, torch.float32) and not images.requires_grad
     crop = one_by_one if images.device.type == "cpu" and known else by_products
@@ -62,6 +62,7 @@ def by_products(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> T
 def one_by_one(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> Tensor:
     """`resized_crop` image by image on the CPU: rows that stay in the cache, and no weight that is zero."""
     count, channels, height, width = images.shape
+    _check(boxes, mirrored, images.shape)
     # Channels that lie side by side, as in stored pixels, are worked with together; planes are images of one channel
     beside = channels if images.is_contiguous(memory_format=torch.channels_last) else 1
     rows = images.permute(0, 2, 3, 1) if beside == channels else images
@@ -71,6 +72,22 @@ def one_by_one(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> Te
     numbers = rows.numpy(), pieces.numpy(), 1.0 if images.is_floating_point() else 1 / 255, out
     on_threads(lambda start, stop: _resize(*numbers, (start, stop)), len(rows))
     return torch.from_numpy(out).view(count, channels, size, size)
+
+
+def _check(boxes: Tensor, mirrored: Tensor, shape: torch.Size) -> None:
+    """ValueError unless each image has its box inside and its side: compiled loops would read other memory."""
+    count, _, height, width = shape
+    if boxes.shape != (count, 4) or mirrored.shape != (count,):
+        raise ValueError(
+            f"boxes and mirrored: {count} images have {(count, 4)} and {(count,)}, not {tuple(boxes.shape)} and "
+            f"{tuple(mirrored.shape)}"
+        )
+    places, lengths = boxes.numpy()[:, :2], boxes.numpy()[:, 2:]
+    # No sum of place and length, which may be more than an integer holds
+    wrong = (places < 0) | (lengths < 1) | (lengths > np.array([height, width]) - places)
+    if wrong.any():
+        box = boxes[int(wrong.any(axis=1).argmax())].tolist()
+        raise ValueError(f"the box {box} (top, left, height, width) leaves its image of {height} x {width} pixels")
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 from saccade import statistics
@@ -62,14 +63,44 @@ class Spread:
         """With so many more repeats or seeds, or `count` times the images."""
         if kind == "images":
             return self.contrast(value, images=count)
-        return self.contrast(value, replace(self.folds, **{kind: getattr(self.folds, kind) + count}))
+        return self.contrast(value, more_of(kind, count, self.folds))
 
     def known(self, kind: str) -> bool:
         """Whether the runs at hand tell what more of it would bring: one seed says nothing of others."""
         return kind != "seeds" or self.of_seeds is not None
 
 
-def purchases(value: float, spread: Spread, terms: Terms) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Budget:
+    """Of a comparison with a budget: `seconds` of a round of folds of all recipes, and the `terms` of more rounds than one.
+
+    `ended`: its first look has found one recipe better than every other, which ends it whatever time there is.
+    """
+
+    seconds: float
+    terms: Terms
+    ended: bool = False
+
+    def words(self, now: Folds, then: Folds) -> str:
+        """What the command is to be given: a study has one budget, so more of it is another study."""
+        seconds = (then.repeats + 0.5) * self.seconds * then.seeds / now.seeds  # half a round to spare: times vary
+        seeds = f"--seeds {then.seeds} " if then.seeds > now.seeds else ""
+        alone = ", with these two recipes alone" if self.ended else ""
+        return f" They take {seeds}--budget {duration(seconds)} and another --out{alone}."
+
+
+def duration(seconds: float) -> str:
+    """As --budget takes it, rounded up."""
+    unit, length = ("s", 1) if seconds < 120 else ("min", 60) if seconds < 7200 else ("h", 3600)
+    return f"{ceil(seconds / length)}{unit}"
+
+
+def later(kind: str, terms: Terms, budget: Budget | None) -> Terms:
+    """On which more of a kind would be judged: the second round of a budget brings its second look."""
+    return budget.terms if budget and kind == "repeats" else terms
+
+
+def purchases(value: float, spread: Spread, terms: Terms, budget: Budget | None = None) -> list[dict[str, Any]]:
     """For repeats, seeds and images: half the interval with twice as many, and how many would decide at what price.
 
     `runs` are further ones of both recipes; for images they are all trained again. None is what is not known, or not
@@ -78,15 +109,17 @@ def purchases(value: float, spread: Spread, terms: Terms) -> list[dict[str, Any]
     folds = spread.folds
     rows: list[dict[str, Any]] = []
     for kind in KINDS:
+        judged = later(kind, terms, budget)
         if not spread.known(kind):
             rows.append({"kind": kind, "doubled": None, "enough": None, "runs": None, "half_width": None, "chance": None})
             continue
         doubled = spread.bought(kind, {"repeats": folds.repeats, "seeds": folds.seeds, "images": 2}[kind], value)
-        row: dict[str, Any] = {"kind": kind, "doubled": half(doubled, terms), "enough": enough(kind, value, spread, terms)}
+        row: dict[str, Any] = {"kind": kind, "doubled": half(doubled, judged)}
+        row["enough"] = enough(kind, value, spread, judged)
         if row["enough"] is not None:
             then = spread.bought(kind, row["enough"], value)
-            row |= {"runs": runs(kind, row["enough"], folds), "half_width": half(then, terms)}
-            row["chance"] = statistics.power(value, then.error, then.freedom, 1 - terms.alpha)
+            row |= {"runs": runs(kind, row["enough"], folds), "half_width": half(then, judged)}
+            row["chance"] = statistics.power(value, then.error, then.freedom, 1 - judged.alpha)
         rows.append({"runs": None, "half_width": None, "chance": None, **row})
     return rows
 
@@ -109,39 +142,65 @@ def half(contrast: statistics.Contrast, terms: Terms) -> float:
     return contrast.interval(1 - terms.alpha).high - contrast.value
 
 
-def advice(value: float, spread: Spread, terms: Terms) -> str:
-    """A few sentences on what to buy next, for a pair that differed by `value` and is not decided."""
-    rows = purchases(value, spread, terms)
-    return " ".join([best(value, spread, terms, rows), doubled(rows)])
+def advice(value: float, spread: Spread, terms: Terms, budget: Budget | None = None) -> str:
+    """A few sentences on what to buy next, for a pair that differed by `value` and is not decided.
 
-
-def best(value: float, spread: Spread, terms: Terms, rows: Sequence[dict[str, Any]]) -> str:
-    """The cheapest runs that would decide; where none do, how far they would come, and whether images would."""
-    now = half(spread.contrast(value), terms)
+    The cheapest runs that would decide; where none do, how far they would come, and whether images would.
+    """
+    now, rows = half(spread.contrast(value), terms), purchases(value, spread, terms, budget)
     deciding = [row for row in rows if row["kind"] != "images" and row["enough"] is not None]
     if deciding:
         row = min(deciding, key=lambda row: row["runs"])
-        what = row["kind"] if row["enough"] > 1 else row["kind"].removesuffix("s")
-        words = f"{row['enough']} more {what} ({row['runs']} runs) would narrow ±{now:.4f} to ±{row['half_width']:.4f} and "
-        if terms.decided(spread.bought(row["kind"], row["enough"], value)) == "equivalent":
-            return f"{words}show that they are equivalent, if the difference stays what it is."
-        words += "decide, if the difference stays what it is"
-        return f"{words} (where it is true, they would find it with a chance of {row['chance']:.2f})."
-    kinds = [kind for kind in ("repeats", "seeds") if spread.known(kind)]
-    widths = {kind: half(spread.bought(kind, AFFORDABLE, value), terms) for kind in kinds}
+        found = later(row["kind"], terms, budget).decided(spread.bought(row["kind"], row["enough"], value))
+        said = best(row, found, now, spread.folds, budget)
+    else:
+        kinds = [kind for kind in ("repeats", "seeds") if spread.known(kind)]
+        widths = {kind: half(spread.bought(kind, AFFORDABLE, value), later(kind, terms, budget)) for kind in kinds}
+        images = next(row["enough"] for row in rows if row["kind"] == "images")
+        said = hopeless(widths, now, images, spread.folds, budget)
+    return f"{said} {doubled(rows, budget)}"
+
+
+def best(row: dict[str, Any], found: str, now: float, folds: Folds, budget: Budget | None) -> str:
+    """What deciding with these runs would be, from half an interval of `now`."""
+    kind, count = row["kind"], row["enough"]
+    price = "" if budget else f" ({row['runs']} runs)"
+    words = f"{amount(kind, count, folds, budget)}{price} would narrow ±{now:.4f} to ±{row['half_width']:.4f} and "
+    if found == "equivalent":
+        words += "show that they are equivalent, if the difference stays what it is."
+    else:
+        words += "decide, if the difference stays what it is "
+        words += f"(where it is true, they would find it with a chance of {row['chance']:.2f})."
+    return words + (budget.words(folds, more_of(kind, count, folds)) if budget else "")
+
+
+def hopeless(widths: dict[str, float], now: float, images: int | None, folds: Folds, budget: Budget | None) -> str:
+    """How far the most that is affordable would come, and whether images would decide."""
     least = min(widths, key=lambda kind: widths[kind])
-    words = f"No affordable number of runs will separate them: {AFFORDABLE} more {least} would narrow ±{now:.4f} to "
-    words += f"±{widths[least]:.4f}."
-    images = next(row["enough"] for row in rows if row["kind"] == "images")
+    words = f"No affordable {'budget' if budget else 'number of runs'} will separate them: "
+    words += f"{amount(least, AFFORDABLE, folds, budget)} would narrow ±{now:.4f} to ±{widths[least]:.4f}."
     if images is None:
         return f"{words} Nor would {MOST_IMAGES} times the images."
     return f"{words} About {images} times the images would, if the networks differ on them as they do on these."
 
 
-def doubled(rows: Sequence[dict[str, Any]]) -> str:
+def amount(kind: str, count: int, folds: Folds, budget: Budget | None) -> str:
+    """So many more repeats or seeds; with a budget all of them, for another study has to train them all."""
+    if budget is None:
+        return f"{count} more {kind if count > 1 else kind.removesuffix('s')}"
+    now = getattr(folds, kind)
+    return f"{now + count} {'rounds of folds' if kind == 'repeats' else 'seeds in a fold'} instead of {now}"
+
+
+def more_of(kind: str, count: int, folds: Folds) -> Folds:
+    return replace(folds, **{kind: getattr(folds, kind) + count})
+
+
+def doubled(rows: Sequence[dict[str, Any]], budget: Budget | None) -> str:
     """Which of the sources helps most: each doubled, the best first; and what cannot be known."""
     known = sorted((row for row in rows if row["doubled"] is not None), key=lambda row: row["doubled"])
-    said = ", ".join(f"{row['kind']} ±{row['doubled']:.4f}" for row in known)
+    names = {"repeats": "rounds" if budget else "repeats"}
+    said = ", ".join(f"{names.get(row['kind'], row['kind'])} ±{row['doubled']:.4f}" for row in known)
     words = f"Twice as many would give: {said}."
     if len(known) < len(rows):
         words += " What more seeds in a fold would bring cannot be known from one; --seeds 2 would tell."

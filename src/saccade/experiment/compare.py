@@ -12,6 +12,7 @@ from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
+from saccade.experiment.advice import Budget
 from saccade.experiment.engine import Settled, check_engine, prepare_all, settle
 from saccade.experiment.folds import Folds, OutOfFold, check_done, keep, out_of_fold
 from saccade.experiment.processes import Member
@@ -154,11 +155,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found of each recipe, what is said of each pair, and on what terms."""
+    """What was found of each recipe, what is said of each pair, on what terms, and with a budget what more would take."""
 
     found: dict[str, OutOfFold]
     pairs: list[Record]
     terms: Terms
+    budget: Budget | None = None
 
     @property
     def verdict(self) -> str:
@@ -178,12 +180,12 @@ class Looked:
             else pair
             for pair in self.pairs
         ]
-        return Looked({**self.found, **found}, pairs, self.terms)
+        return replace(self, found={**self.found, **found}, pairs=pairs)
 
     def said(self) -> Record:
         return {
             **concluded(list(self.found), self.pairs, self.terms.margin),
-            **counsel(self.found, self.pairs, self.terms),
+            **counsel(self.found, self.pairs, self.terms, self.budget),
         }
 
 
@@ -212,12 +214,13 @@ def two_looks(series: Series, how: Comparison, terms: Terms) -> Work[Looked]:
     seconds = series.seconds((yield from series.train(once, names)))
     rounds = int(how.budget // seconds)
     yield Note(f"a round of folds takes {seconds:.0f} s; the budget pays for {max(1, rounds)}")
+    of_two = replace(terms, level=1 - (1 - LEVEL) / LOOKS)
+    first = judged_all(series.outcomes(once, names), terms if rounds < 2 else of_two, Budget(seconds, of_two))
     if rounds < 2:
-        return judged_all(series.outcomes(once, names), terms)
-    first = judged_all(series.outcomes(once, names), replace(terms, level=1 - (1 - LEVEL) / LOOKS))
+        return first
     if first.verdict != "not distinguishable":
         yield Note("decided after one round: the rest of the budget is not spent")
-        return first
+        return replace(first, budget=Budget(seconds, of_two, ended=True))
     if settled := [name for name in names if name not in first.undecided]:
         yield Note(f"settled after one round, and trained no more: {', '.join(settled)}")
     folds = replace(how.folds, repeats=rounds)
@@ -225,8 +228,8 @@ def two_looks(series: Series, how: Comparison, terms: Terms) -> Work[Looked]:
     return first.again(series.outcomes(folds, first.undecided))
 
 
-def judged_all(found: dict[str, OutOfFold], terms: Terms) -> Looked:
-    return Looked(found, judged(found, terms), terms)
+def judged_all(found: dict[str, OutOfFold], terms: Terms, budget: Budget | None = None) -> Looked:
+    return Looked(found, judged(found, terms), terms, budget)
 
 
 def described(series: Series, how: Comparison, looked: Looked) -> Record:

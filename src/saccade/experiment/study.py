@@ -144,14 +144,23 @@ def open_study(place: Path | None, kind: str, recipe: Recipe, words: dict[str, A
         looked = kept.pop(LOOKED, [])
         check_same(place, kept, asked)
         claim(place)
-        if kept != asked and (place / folder.RECORD).is_file():
-            looked = [*looked, {name: kept[name] for name in GROWS[kind] if name in kept}]
+        runs = {name: kept[name] for name in GROWS.get(kind, ()) if name in kept}
+        if kept != asked and is_looked_at(place, runs):
+            looked = [*looked, runs]
         write_text(place / WORDS, json.dumps(asked | ({LOOKED: looked} if looked else {}), indent=1) + "\n")
         return Study(place, data, looks=len(looked) + 1)
     made = folder.create(place, kind, Path(recipe.data).name)
     write_text(made / WORDS, json.dumps(asked, indent=1) + "\n")
     claim(made)
     return Study(made, data)
+
+
+def is_looked_at(place: Path, runs: Record) -> bool:
+    """Whether the study was finished with so many runs; while it grows, the record of a look before is still there."""
+    if not (place / folder.RECORD).is_file():
+        return False
+    record = folder.read_record(place)
+    return all(record.get(name) == count for name, count in runs.items())
 
 
 def check_same(place: Path, kept: Record, asked: Record) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from saccade import statistics
-from saccade.experiment.advice import Spread, advice, purchases
+from saccade.experiment.advice import Budget, Spread, advice, purchases
 from saccade.experiment.folds import Folds, OutOfFold, by_fold
 from saccade.experiment.terms import Terms
 
@@ -111,7 +111,7 @@ def spread(a: OutOfFold, b: OutOfFold) -> Spread:
     )
 
 
-def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Terms) -> Record:
+def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Terms, budget: Budget | None = None) -> Record:
     """What to buy next; of several undecided pairs, for the one nearest to a decision and the one farthest from it."""
     undecided = sorted(
         (pair for pair in pairs if pair["verdict"] == "not distinguishable"), key=lambda pair: pair["p_unadjusted"]
@@ -124,12 +124,12 @@ def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Term
     rows = [
         {"a": pair["a"], "b": pair["b"], **row}
         for pair, value, chance in zip(undecided, values, spreads, strict=True)
-        for row in purchases(value, chance, terms)
+        for row in purchases(value, chance, terms, budget)
     ]
     said = []
     for i in sorted({0, len(undecided) - 1}):
         named = f"{undecided[i]['a']} and {undecided[i]['b']}: " if len(pairs) > 1 else ""
-        said.append(named + advice(values[i], spreads[i], terms))
+        said.append(named + advice(values[i], spreads[i], terms, budget))
     return {"advice": " ".join(said), "purchases": rows}
 
 
@@ -137,11 +137,9 @@ def paired(a: OutOfFold, b: OutOfFold) -> Record:
     """What else there is to tell of a pair: fold by fold, image by image, and where the spread comes from."""
     difference = b.right - a.right
     test = statistics.mcnemar(a.right[0, 0] > 0, b.right[0, 0] > 0)
-    alone = len(np.unique(a.units)) == len(a.units)
-    p = (
-        test.p if alone else statistics.permutation_test(difference[0, 0], 0, a.units)
-    )  # McNemar takes images as independent
     images, of_units = difference.mean((0, 1)), statistics.by_unit(difference, a.units)
+    alone = of_units.shape[-1] == len(a.units)  # McNemar takes images as independent
+    p = test.p if alone else statistics.permutation_test(difference[0, 0], 0, a.units)
     these = statistics.paired_bootstrap(images, 0, a.units)
     runs = difference.shape[0] * difference.shape[1]
     return {

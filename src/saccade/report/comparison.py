@@ -165,11 +165,14 @@ def fold_by_fold(pair: Record) -> str:
 
 def flips(pair: Record, classes: Sequence[str], pictures: Mapping[str, np.ndarray]) -> str:
     found, a, b = pair["flips"], pair["a"], pair["b"]
+    grouped = pair["units"] < pair["difference"]["n"]
+    drawn = f"{pair['units']:,} groups of images" if grouped else "images"
+    test = "permutation test over groups" if grouped else "exact McNemar"
     words = (
         f"Of the images of a run, {found['wrong_to_right']:,.1f} are right with {b} and wrong with {a}, "
         f"{found['right_to_wrong']:,.1f} the other way round. For these very networks, the difference is "
         f"{signed(pair['these_networks']['value'])} ({signed(pair['these_networks']['low'])} to "
-        f"{signed(pair['these_networks']['high'])}, bootstrap over images); of the first run of each, exact McNemar, "
+        f"{signed(pair['these_networks']['high'])}, bootstrap over {drawn}); of the first run of each, {test}, "
         f"{pair['mcnemar']['only_b']:,} against {pair['mcnemar']['only_a']:,}, p = {pair['mcnemar']['p']:.3g}."
     )
     parts = [tag("p", text(words))]

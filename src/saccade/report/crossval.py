@@ -14,7 +14,8 @@ Record = dict[str, Any]
 PICTURED = 24
 INTERVALS = (
     "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds. The others "
-    "are for the networks of the first division alone: Wilson for proportions, bootstrap over images for the rest."
+    "are for the networks of the first division alone: Wilson for proportions, bootstrap for the rest, both over images; "
+    "where some belong together (groups, duplicates), over groups."
 )
 
 

@@ -70,6 +70,7 @@ def share(outcomes: np.ndarray, groups: np.ndarray | None = None, level: float =
     if units < 2:
         raise ValueError(f"two groups of images are the least to tell how others may differ, not {units}")
     wider = float(stats.t.ppf((1 + level) / 2, units - 1) / stats.norm.ppf((1 + level) / 2))
-    count = max(1 / n, worth(np.asarray(outcomes, dtype=np.float64), sums, sizes) / wider**2)
-    found = wilson(float(count * sums.sum()), count * n, level)
-    return Estimate(float(sums.sum() / n), found.low, found.high, n)
+    value = float(sums.sum() / n)
+    effective = max(1.0, n * worth(np.asarray(outcomes, dtype=np.float64), sums, sizes) / wider**2)
+    found = wilson(value * effective, effective, level)
+    return Estimate(value, found.low, found.high, n)

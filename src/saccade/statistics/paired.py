@@ -73,7 +73,9 @@ def paired_bootstrap(differences: np.ndarray, seed: int, groups: np.ndarray | No
         raise ValueError(f"two images, or groups of images, are the least to compare on, not {units}")
     if np.isin(differences, (-1, 0, 1)).all() and (np.count_nonzero(differences) < FEW or np.ptp(differences) == 0):
         count = worth(differences, sums, sizes)
-        found = tango(count * np.sum(differences < 0), count * np.sum(differences > 0), count * n, level)
+        only_a, only_b = (count * float(np.sum(side)) for side in (differences < 0, differences > 0))
+        # Where all images differ, rounding may bring the two to more than the whole
+        found = tango(only_a, only_b, max(count * n, only_a + only_b), level)
         return Estimate(found.value, found.low, found.high, n)
     if units < FEW:
         interval = ratio(sums, sizes).interval(level)

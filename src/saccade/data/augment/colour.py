@@ -18,8 +18,15 @@ from saccade.data.augment.step import Step
 from saccade.errors import InputError
 
 
+def check_channels(channels: int) -> None:
+    """ValueError for images that are neither grey nor red, green and blue."""
+    if channels not in (1, 3):
+        raise ValueError(f"colours are those of images of 1 or 3 channels, not {channels}")
+
+
 def grey(images: Tensor) -> Tensor:
     """(B, 1, H, W): the luma of three channels; one channel is grey already."""
+    check_channels(images.shape[1])
     if images.shape[1] == 1:
         return images
     red, green, blue = images.unbind(1)
@@ -43,7 +50,8 @@ def recolour(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
 
 def one_by_one(images: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
     """`recolour` on a CPU."""
-    codes, numbers = operations.numpy(), factors.numpy()
+    check_channels(images.shape[1])
+    codes, numbers = (each.numpy() for each in torch.broadcast_tensors(operations, factors))
 
     def work(given: np.ndarray, out: np.ndarray, start: int, stop: int) -> None:
         for b in range(start, stop):
@@ -99,6 +107,7 @@ def adjust_hue(images: Tensor, shifts: Parameter) -> Tensor:
 
     One channel has no hue, and a shift of 0 is no change, bit for bit.
     """
+    check_channels(images.shape[1])
     if images.shape[1] == 1:
         return images
     shifts = of_each(shifts, images)

@@ -134,6 +134,7 @@ def _flat(image: np.ndarray) -> np.ndarray:
 
 
 def _tinted(code: int, image: np.ndarray, magnitude: float, out: np.ndarray) -> None:
+    colour.check_channels(len(image))
     out[:] = image
     colours.tint(_flat(out), code, 1 + magnitude)
 

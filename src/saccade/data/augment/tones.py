@@ -16,8 +16,9 @@ LEVELS = 2**BITS
 
 def levels(images: Tensor) -> Tensor:
     """The 8-bit value of each pixel, 0 to 255, still floating-point."""
-    # Sums of weights that are 1 but for rounding may have led to values just below 0 or above 1
-    return (images * (LEVELS - 1e-3)).floor_().clamp_(0, LEVELS - 1)
+    # Sums of weights that are 1 but for rounding may have led to values just below 0 or above 1; levels are indices, which
+    # NaN cannot be
+    return (images * (LEVELS - 1e-3)).floor_().nan_to_num_(0).clamp_(0, LEVELS - 1)
 
 
 def invert(images: Tensor) -> Tensor:

@@ -12,19 +12,18 @@ def cut(pixels: np.ndarray, places: np.ndarray, unit: float, out: np.ndarray) ->
     _, height, width, _ = pixels.shape
     for b in range(count):
         top, left, mirrored = places[b]
-        first, last = max(0, -left), min(size, width - left)  # columns of the piece that lie in the image
-        for i in range(size):
-            inside = 0 <= top + i < height
-            for c in range(channels):
+        # Columns of the piece that lie in the image: none, as last <= first, where all of it is beside the image
+        first, last = max(0, -left), min(size, width - left)
+        for c in range(channels):
+            for i in range(size):
                 line = out[b, c, i]
                 line[:] = 0
-                if not inside:
+                if not 0 <= top + i < height:
                     continue
-                row = pixels[b, top + i, left + first :, c]
+                row, inside = pixels[b, top + i, left + first :, c], line[first:]
                 if mirrored:
                     for j in range(last - first):
                         line[size - 1 - first - j] = row[j] * unit
                 else:
-                    piece = line[first:]
                     for j in range(last - first):
-                        piece[j] = row[j] * unit
+                        inside[j] = row[j] * unit
