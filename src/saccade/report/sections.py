@@ -90,7 +90,10 @@ def training(record: Record, history: Sequence[dict[str, float]]) -> str:
     return section("Training", tag("div", "".join(found), class_="charts"), words)
 
 
-INTERVALS = "Proportions have Wilson intervals, the others bootstrap intervals over images (1,000 resamples)."
+INTERVALS = (
+    "Proportions have Wilson intervals, the others bootstrap intervals over images (1,000 resamples); where images belong "
+    "together (groups, duplicates), both go over groups."
+)
 
 
 def scores(record: Record, intervals: str = INTERVALS) -> str:
