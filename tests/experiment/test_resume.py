@@ -77,24 +77,6 @@ def test_a_killed_run_goes_on_to_the_same_bits(unbroken: Path, tmp_path: Path, c
     assert equal(run, unbroken)
 
 
-def test_batch_norm_mirroring_momentum_and_16_bits_resume_exactly(tmp_path: Path) -> None:
-    words = "--network resnet20 --epochs 1 --batch 64 --augment.flip true --plan.precision bf16".split()
-    words += "--plan.channels_last true --plan.device cpu --checkpoint.seconds 0 --json".split()
-    finished(saccade("train", "digits", *words, "--out", str(tmp_path / "whole")))
-    kill_after(tmp_path / "killed", 9, signal.SIGKILL, words)
-    finished(saccade("resume", str(tmp_path / "killed"), "--json"))
-    assert equal(tmp_path / "killed", tmp_path / "whole")
-
-
-def test_an_images_last_run_resumes_exactly(tmp_path: Path) -> None:
-    words = "--network lenet5 --images.size 28 --epochs 2 --plan.images_last true --checkpoint.seconds 0 --json".split()
-    finished(saccade("train", "digits", *words, "--out", str(tmp_path / "whole")))
-    kill_after(tmp_path / "killed", 9, signal.SIGKILL, words)
-    finished(saccade("resume", str(tmp_path / "killed"), "--json"))
-    assert equal(tmp_path / "killed", tmp_path / "whole")
-    assert json.loads((tmp_path / "whole" / "record.json").read_text())["plan"]["images_last"] is True
-
-
 def test_an_interrupted_run_keeps_its_place_says_so_and_goes_on(unbroken: Path, tmp_path: Path) -> None:
     run = tmp_path / "interrupted"
     kill_after(run, 20, signal.SIGINT)
