@@ -17,7 +17,8 @@ import saccade
 from saccade import InputError, commands
 from saccade.cli import main
 from saccade.events import finish
-from saccade.experiment.recipe import make_recipe, read_recipe, recipe_file, shipped
+from saccade.experiment.recipe import make_recipe
+from saccade.experiment.recipe_files import read_recipe, recipe_file, shipped
 from saccade.experiment.trajectories import watched
 
 SMALL: dict[str, Any] = {

@@ -11,7 +11,8 @@ from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.idle import check_idle
-from saccade.experiment.recipe import Recipe, make_recipe, read_recipe, recipe_file
+from saccade.experiment.recipe import Recipe, make_recipe
+from saccade.experiment.recipe_files import read_recipe, recipe_file
 from saccade.writing import check_output
 from saccade.zoo import find
 

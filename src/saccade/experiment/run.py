@@ -15,7 +15,8 @@ from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.assemble import new_network
 from saccade.experiment.fit import Fit, Position
 from saccade.experiment.pretrained import load_pretrained
-from saccade.experiment.recipe import Recipe, make_recipe, read_recipe
+from saccade.experiment.recipe import Recipe, make_recipe
+from saccade.experiment.recipe_files import read_recipe
 from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.smallest import check
 from saccade.optim import decay_groups, freeze

@@ -15,7 +15,8 @@ from torch.nn import functional
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, model
-from saccade.experiment.recipe import make_recipe, read_recipe
+from saccade.experiment.recipe import make_recipe
+from saccade.experiment.recipe_files import read_recipe
 from saccade.experiment.training_images import TrainingImages, training_images
 from saccade.inspection.memory import training_memory
 from saccade.layers.ensemble import Voted

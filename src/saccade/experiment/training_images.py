@@ -13,7 +13,8 @@ from saccade.data.store import Store, build, open_stored
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
-from saccade.experiment.recipe import make_recipe, read_recipe
+from saccade.experiment.recipe import make_recipe
+from saccade.experiment.recipe_files import read_recipe
 
 Record = dict[str, Any]
 

@@ -1,0 +1,39 @@
+"""Recipes as files: those of the user, and those that come with the package by their names."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from saccade.errors import InputError, suggestion
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the package, by their names."""
+    return {file.stem: file for file in sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))}
+
+
+def recipe_file(word: str | Path) -> Path:
+    """The file, or that of a recipe of this name; InputError with the nearest name."""
+    names = shipped()
+    if Path(word).is_file() or Path(word).suffix:  # a folder may well be called like a recipe
+        return Path(word)
+    if str(word) not in names:
+        near = suggestion(str(word), names)
+        raise InputError(f'there is no recipe "{word}"{near} (a file, or one of {", ".join(names)})')
+    return names[str(word)]
+
+
+def read_recipe(file: Path) -> dict[str, Any]:
+    """The words of a recipe file (YAML); InputError that names the file and the line."""
+    try:
+        words = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: the recipe cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"{file}: this is no YAML{where}: {getattr(error, 'problem', error)}") from error
+    if not isinstance(words, dict):
+        raise InputError(f"{file}: a recipe is a list of `field: value` lines, this is a {type(words).__name__}")
+    return words
