@@ -1,5 +1,6 @@
 """Networks that decide together, as one network."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import log
 
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class Ensemble(nn.Module):
+class Ensemble(nn.Module, ABC):
     """Images (B, C, H, W) to scores (B, classes) out of those of the `members`; for evaluation alone.
 
     `kind` names the way in which a file of weights has it.
@@ -27,13 +28,13 @@ class Ensemble(nn.Module):
         """(B, classes, members): the scores of each."""
         return torch.stack([member(images) for member in self.members], dim=2)
 
+    @abstractmethod
     def joined(self, scores: Tensor) -> Tensor:
         """(B, classes) of the scores (B, classes, members)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shares(self) -> Tensor:
         """(members,) how much each of them counts; the sum is one."""
-        raise NotImplementedError
 
 
 class Averaged(Ensemble):

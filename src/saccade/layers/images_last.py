@@ -43,6 +43,15 @@ def images_last(network: nn.Module) -> nn.Module:
             if kind.suits(module):
                 module.__class__ = kind
     leaves = list(one_after_the_other(form))
+    fuse(form, leaves)
+    for (_, first), (_, second) in pairwise(leaves):
+        if type(first) is nn.AdaptiveAvgPool2d and type(second) is nn.Flatten:  # which copies, so it may be given the input
+            first.__class__ = AveragePool
+    return form
+
+
+def fuse(form: nn.Module, leaves: list[tuple[str, nn.Module]]) -> None:
+    """Convolution, ReLU and pooling that follow one another become one; what comes twice or has a hook stays apart."""
     often = Counter(id(module) for _, module in form.named_modules(remove_duplicate=False))
     for (_, first), (second_name, second), (third_name, third) in zip(leaves, leaves[1:], leaves[2:], strict=False):
         alone = all(often[id(each)] == 1 and not each._forward_hooks for each in (first, second, third))
@@ -50,10 +59,6 @@ def images_last(network: nn.Module) -> nn.Module:
             first.__class__ = ConvolutionReluPool
             put(form, second_name, nn.Identity())
             put(form, third_name, nn.Identity())
-    for (_, first), (_, second) in pairwise(leaves):
-        if type(first) is nn.AdaptiveAvgPool2d and type(second) is nn.Flatten:  # which copies, so it may be given the input
-            first.__class__ = AveragePool
-    return form
 
 
 def one_after_the_other(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -160,11 +165,9 @@ class AveragePool(nn.AdaptiveAvgPool2d):
 class _Correlation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, padding: Sides) -> Tensor:
-        padded = _padded(x, padding)
-        ctx.save_for_backward(padded, weight)
-        ctx.padding = padding
+        padded = _kept(ctx, x, weight, padding)
         out = empty(len(x), *_sides(padded, weight))
-        arrays = array(padded), _numbers(weight), _biases(bias, weight), array(out)
+        arrays = array(padded), _contiguous(weight), _biases(bias, weight), array(out)
         small_maps.run(small_maps.correlate, arrays, (0,), out.shape[2])
         return out
 
@@ -174,20 +177,18 @@ class _Correlation(torch.autograd.Function):
         padded, weight = ctx.saved_tensors
         before = weight.shape[3] - 1 - ctx.padding[1]
         of_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
-        return *_of_both(ctx, padded, weight, _padded(gradient, (0, before))), of_bias, None
+        return *_gradients(ctx, padded, weight, _padded(gradient, (0, before))), of_bias, None
 
 
 class _CorrelationReluPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, padding: Sides) -> Tensor:
-        padded = _padded(x, padding)
-        ctx.save_for_backward(padded, weight)
-        ctx.padding = padding
+        padded = _kept(ctx, x, weight, padding)
         channels, ctx.height, ctx.width = _sides(padded, weight)
         out = empty(len(x), channels, ctx.height // 2, ctx.width // 2)
         to = array(out)
         ctx.which = np.empty(to.shape, np.uint8)
-        arrays = array(padded), _numbers(weight), _biases(bias, weight), to, ctx.which
+        arrays = array(padded), _contiguous(weight), _biases(bias, weight), to, ctx.which
         small_maps.run(small_maps.correlate_relu_pool, arrays, (), out.shape[2] * -(-channels // 2))
         return out
 
@@ -200,7 +201,7 @@ class _CorrelationReluPool(torch.autograd.Function):
         of_bias = torch.empty(len(weight))
         arrays = array(laid_out(gradient)), array(whole), ctx.which, of_bias.numpy()
         small_maps.run(small_maps.unpool, arrays, (before,), len(weight))
-        return *_of_both(ctx, padded, weight, whole), of_bias if ctx.needs_input_grad[2] else None, None
+        return *_gradients(ctx, padded, weight, whole), of_bias if ctx.needs_input_grad[2] else None, None
 
 
 class _Pool(torch.autograd.Function):
@@ -222,6 +223,14 @@ class _Pool(torch.autograd.Function):
         return out
 
 
+def _kept(ctx: Any, x: Tensor, weight: Tensor, padding: Sides) -> Tensor:
+    """x padded, which the way back needs, with the weight and the padding."""
+    padded = _padded(x, padding)
+    ctx.save_for_backward(padded, weight)
+    ctx.padding = padding
+    return padded
+
+
 def _padded(x: Tensor, padding: Sides) -> Tensor:
     """Zeros around, images last."""
     if not any(padding):
@@ -238,7 +247,7 @@ def _sides(x: Tensor, weight: Tensor, padding: Any = (0, 0)) -> tuple[int, int, 
     return len(weight), height, width
 
 
-def _numbers(weight: Tensor) -> np.ndarray:
+def _contiguous(weight: Tensor) -> np.ndarray:
     return np.ascontiguousarray(weight.detach().numpy())
 
 
@@ -246,20 +255,20 @@ def _biases(bias: Tensor | None, weight: Tensor) -> np.ndarray:
     return np.zeros(len(weight), np.float32) if bias is None else np.ascontiguousarray(bias.detach().numpy())
 
 
-def _of_both(ctx: Any, padded: Tensor, weight: Tensor, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+def _gradients(ctx: Any, padded: Tensor, weight: Tensor, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """Of the input and of the weight; the gradient has the columns of 0 on both sides that the first needs."""
     above, before = (side - 1 - pad for side, pad in zip(weight.shape[2:], ctx.padding, strict=True))
     back, of_x, of_weight = array(gradient), None, None
     if ctx.needs_input_grad[0]:
-        turned, nothing = _numbers(weight.flip(2, 3).transpose(0, 1)), np.zeros(weight.shape[1], np.float32)
+        turned, nothing = _contiguous(weight.flip(2, 3).transpose(0, 1)), np.zeros(weight.shape[1], np.float32)
         of_x = empty(len(padded), weight.shape[1], *(padded.shape[i] - 2 * ctx.padding[i - 2] for i in (2, 3)))
         small_maps.run(small_maps.correlate, (back, turned, nothing, array(of_x)), (above,), of_x.shape[2])
     if ctx.needs_input_grad[1]:
-        of_weight = _of_weight(array(padded), back, before, tuple(weight.shape))
+        of_weight = _weight_gradient(array(padded), back, before, tuple(weight.shape))
     return of_x, of_weight
 
 
-def _of_weight(x: np.ndarray, gradient: np.ndarray, before: int, shape: tuple[int, ...]) -> Tensor:
+def _weight_gradient(x: np.ndarray, gradient: np.ndarray, before: int, shape: tuple[int, ...]) -> Tensor:
     taps = int(np.prod(shape[1:]))
     pairs, groups = -(-shape[0] // 2), -(-taps // small_maps.TAPS)
     out = np.empty((pairs, groups, 2, small_maps.TAPS), np.float32)
