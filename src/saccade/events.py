@@ -35,6 +35,18 @@ Event = Note | Progress | Epoch
 Work = Generator[Event, None, Result]
 
 
+def retold(work: Work[Result], tell: Callable[[Event], Event | None]) -> Work[Result]:
+    """The same work, of which others hear what `tell` makes of each event; nothing of one that it makes None of."""
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as end:
+            return end.value
+        told = tell(event)
+        if told is not None:
+            yield told
+
+
 def finish(work: Work[Result], hear: Callable[[Event], object] = lambda event: None) -> Result:
     """Run the work to its end; `hear` is told every event."""
     while True:

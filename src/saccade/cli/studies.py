@@ -247,16 +247,14 @@ def studied(work: Any, as_json: bool, text: Callable[[Any], str]) -> int:
 
 def noting(work: Any, shown: list[str]) -> Any:
     """The same work, of which `shown` keeps the lines that a person sees while it goes on, in their order."""
-    from saccade.events import Note
+    from saccade.events import Note, retold
 
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            return end.value
+    def tell(event: Any) -> Any:
         if isinstance(event, Note):
-            shown += event.text.splitlines()
-        yield event
+            shown.extend(event.text.splitlines())
+        return event
+
+    return retold(work, tell)
 
 
 def unseen(lines: str, shown: list[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from saccade.errors import InputError
-from saccade.events import Epoch, Note, Progress, Work
+from saccade.events import Event, Note, Progress, Work, retold
 from saccade.experiment import folder
 from saccade.experiment.division import units_among
 from saccade.experiment.fleet import Fleets
@@ -122,15 +122,11 @@ class Study:
 
 def quietly(work: Work[Result], name: str) -> Work[Result]:
     """The work of one run, of which only the progress is shown: many runs say the same."""
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            return end.value
-        if isinstance(event, Progress):
-            yield Progress(f"{name}, {event.what}", event.done, event.total)
-        elif isinstance(event, Epoch):
-            continue
+
+    def tell(event: Event) -> Event | None:
+        return Progress(f"{name}, {event.what}", event.done, event.total) if isinstance(event, Progress) else None
+
+    return retold(work, tell)
 
 
 def open_study(place: Path | None, kind: str, recipe: Recipe, words: dict[str, Any], data: Any = None) -> Study:
