@@ -85,7 +85,12 @@ def percentile_interval(
     statistic: Statistic, n: int | Sampling, seed: int, level: float = 0.95, resamples: int = 1000
 ) -> tuple[float, float]:
     """The percentile bootstrap over n images (Efron 1979); narrow below n = 30 or so, a point where all images agree."""
-    low, high = np.quantile(resampled(statistic, n, seed, resamples), [(1 - level) / 2, (1 + level) / 2])
+    return percentile_limits(resampled(statistic, n, seed, resamples), level)
+
+
+def percentile_limits(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The quantiles of resampled values (R,) between which a share of `level` of them lies."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

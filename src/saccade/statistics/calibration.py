@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.statistics.bootstrap import Sampling, resampled
+from saccade.statistics.bootstrap import percentile_limits
 from saccade.statistics.classification import check
 from saccade.statistics.interval import Estimate
 
@@ -45,8 +45,10 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bi
     return sum(b.n * abs(b.confidence - b.accuracy) for b in reliability(labels, probabilities, bins)) / len(labels)
 
 
-def gap_estimate(gaps: np.ndarray, draws: Sampling, seed: int, level: float = 0.95) -> Estimate:
+def gap_estimate(gaps: np.ndarray, drawn: np.ndarray, level: float = 0.95) -> Estimate:
     """The sum over bins of |mean gap|, from the gaps (N, bins) of single images; its interval reaches up to it at least.
+
+    `drawn` (R, bins): the mean gaps of bootstrap samples.
 
     Noise alone makes such a sum larger than it is, and a bootstrap repeats that. So the interval inverts a test instead:
     of all multiples of the mean gaps met, it keeps those that, with the bootstrap's noise, give a sum like the one met.
@@ -54,11 +56,9 @@ def gap_estimate(gaps: np.ndarray, draws: Sampling, seed: int, level: float = 0.
     """
     met = gaps.mean(0)
     value = float(np.abs(met).sum())
-    noise = resampled(lambda counts: counts @ gaps / counts.sum(1, keepdims=True) - met, draws, seed, 1000)
-    rare = (1 - level) / 2
-    kept = []
+    noise, kept = drawn - met, []
     for scale in np.linspace(0, 2, 101):
-        low, high = np.quantile(np.abs(scale * met + noise).sum(1), [rare, 1 - rare])
+        low, high = percentile_limits(np.abs(scale * met + noise).sum(1), level)
         if low <= value <= high:
             kept.append(scale * value)
     low, high = (min(kept, default=0.0), max(kept, default=value))

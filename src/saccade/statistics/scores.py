@@ -5,13 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_array
 
-from saccade.statistics.bootstrap import percentile_interval, sampling
+from saccade.statistics.bootstrap import percentile_limits, resampled, sampling
 from saccade.statistics.calibration import bin_of, gap_estimate
 from saccade.statistics.classification import brier_scores, check, confusion_matrix, log_losses, per_class, top_k
 from saccade.statistics.grouped import share
 from saccade.statistics.interval import Estimate
 
-BINS = 15
+BINS, RESAMPLES = 15, 1000
+Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def classification_scores(
@@ -35,19 +36,22 @@ def classification_scores(
         found["top5_accuracy"] = share(top_k(labels, probabilities, 5), groups)
     rows = per_class(confusion_matrix(labels, predicted, classes))
     occurring = [row for row in rows if row.n]
-    values: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
+    values: dict[str, tuple[float, Statistic]] = {
         "macro_f1": (float(np.mean([row.f1 for row in occurring])), _macro_f1(labels, predicted, classes)),
         "balanced_accuracy": (float(np.mean([row.recall for row in occurring])), _balanced(labels, predicted, classes)),
         "log_loss": _mean(log_losses(labels, probabilities)),
         "brier": _mean(brier_scores(labels, probabilities)),
     }
-    for name, (value, statistic) in values.items():
-        found[name] = Estimate(value, *percentile_interval(statistic, draws, seed), n)
-    found["ece"] = gap_estimate(_gaps(labels, probabilities), draws, seed)
+    gaps = _gaps(labels, probabilities)
+    every = (*(statistic for _, statistic in values.values()), lambda counts: counts @ gaps / counts.sum(1, keepdims=True))
+    drawn = resampled(lambda counts: np.column_stack([each(counts) for each in every]), draws, seed, RESAMPLES)
+    for (name, (value, _)), column in zip(values.items(), drawn.T, strict=False):
+        found[name] = Estimate(value, *percentile_limits(column), n)
+    found["ece"] = gap_estimate(gaps, drawn[:, len(values) :])
     return found
 
 
-def _mean(values: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.ndarray]]:
+def _mean(values: np.ndarray) -> tuple[float, Statistic]:
     return float(values.mean()), lambda counts: counts @ values / counts.sum(1)
 
 
@@ -62,7 +66,7 @@ def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple
     return _indicator(hits, classes), _indicator(labels, classes), _indicator(predicted, classes)
 
 
-def _macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Callable[[np.ndarray], np.ndarray]:
+def _macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Statistic:
     hits, truth, said = _confusion(labels, predicted, classes)
 
     def statistic(counts: np.ndarray) -> np.ndarray:
@@ -72,7 +76,7 @@ def _macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Callab
     return statistic
 
 
-def _balanced(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Callable[[np.ndarray], np.ndarray]:
+def _balanced(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Statistic:
     hits, truth, _ = _confusion(labels, predicted, classes)
 
     def statistic(counts: np.ndarray) -> np.ndarray:
