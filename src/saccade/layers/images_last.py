@@ -12,7 +12,6 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -77,29 +76,25 @@ def one_after_the_other(network: nn.Module, prefix: str = "") -> Iterator[tuple[
 
 def takes(x: Tensor, *weights: Tensor | None) -> bool:
     """Whether the kernels can have these: float32 on the CPU, some images of maps."""
-    tensors = [x, *(weight for weight in weights if weight is not None)]
-    known = all(each.dtype == torch.float32 and each.device.type == "cpu" for each in tensors)
-    return known and x.dim() == 4 and x.numel() > 0 and not torch.is_autocast_enabled("cpu")
+    for each in (x, *weights):
+        if each is not None and not (each.dtype is torch.float32 and each.is_cpu):
+            return False
+    return x.dim() == 4 and x.numel() > 0 and not torch.is_autocast_enabled("cpu")
 
 
 def is_images_last(x: Tensor) -> bool:
     """Whether (N, C, H, W) lies in memory as (C, H, W, N)."""
-    return x.permute(1, 2, 3, 0).is_contiguous()
+    return maps_of(x).is_contiguous()
 
 
-def empty(count: int, channels: int, height: int, width: int) -> Tensor:
-    """(N, C, H, W) float32, images last."""
-    return torch.empty_strided((count, channels, height, width), (1, height * width * count, width * count, count))
+def maps_of(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (C, H, W, N), the same memory: what the kernels work on, where it is contiguous."""
+    return x.permute(1, 2, 3, 0)
 
 
-def laid_out(x: Tensor) -> Tensor:
-    """x itself where it lies so already, else a copy."""
-    return x if is_images_last(x) else empty(*x.shape).copy_(x)
-
-
-def array(x: Tensor) -> np.ndarray:
-    """(N, C, H, W), images last -> (C, H, W, N), the same memory."""
-    return x.detach().permute(1, 2, 3, 0).numpy()
+def images_of(maps: Tensor) -> Tensor:
+    """(C, H, W, N) -> (N, C, H, W), the same memory."""
+    return maps.permute(3, 0, 1, 2)
 
 
 class Convolution(nn.Conv2d):
@@ -165,113 +160,95 @@ class AveragePool(nn.AdaptiveAvgPool2d):
 class _Correlation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, padding: Sides) -> Tensor:
-        padded = _kept(ctx, x, weight, padding)
-        out = empty(len(x), *_sides(padded, weight))
-        arrays = array(padded), _contiguous(weight), _biases(bias, weight), array(out)
-        small_maps.run(small_maps.correlate, arrays, (0,), out.shape[2])
-        return out
+        maps, (channels, height, width) = _padded(x, padding), _sides(x, weight, padding)
+        out = maps.new_empty(channels, height, width, len(x))
+        small_maps.run(small_maps.correlate, (maps, weight.contiguous(), _biases(bias, weight), out), (0,), height)
+        ctx.save_for_backward(maps, weight)
+        ctx.padding = padding
+        return images_of(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        padded, weight = ctx.saved_tensors
+        maps, weight = ctx.saved_tensors
         before = weight.shape[3] - 1 - ctx.padding[1]
         of_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
-        return *_gradients(ctx, padded, weight, _padded(gradient, (0, before))), of_bias, None
+        return *_gradients(ctx, maps, weight, _padded(gradient, (0, before))), of_bias, None
 
 
 class _CorrelationReluPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, padding: Sides) -> Tensor:
-        padded = _kept(ctx, x, weight, padding)
-        channels, ctx.height, ctx.width = _sides(padded, weight)
-        out = empty(len(x), channels, ctx.height // 2, ctx.width // 2)
-        to = array(out)
-        ctx.which = np.empty(to.shape, np.uint8)
-        arrays = array(padded), _contiguous(weight), _biases(bias, weight), to, ctx.which
-        small_maps.run(small_maps.correlate_relu_pool, arrays, (), out.shape[2] * -(-channels // 2))
-        return out
+        maps, (channels, height, width) = _padded(x, padding), _sides(x, weight, padding)
+        out = maps.new_empty(channels, height // 2, width // 2, len(x))
+        which = torch.empty_like(out, dtype=torch.uint8)
+        tensors = maps, weight.contiguous(), _biases(bias, weight), out, which
+        small_maps.run(small_maps.correlate_relu_pool, tensors, (), height // 2 * -(-channels // 2))
+        ctx.save_for_backward(maps, weight, which)
+        ctx.padding, ctx.height, ctx.width = padding, height, width
+        return images_of(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        padded, weight = ctx.saved_tensors
-        before = weight.shape[3] - 1 - ctx.padding[1]
-        whole = empty(len(gradient), len(weight), ctx.height, ctx.width + 2 * before)
-        of_bias = torch.empty(len(weight))
-        arrays = array(laid_out(gradient)), array(whole), ctx.which, of_bias.numpy()
-        small_maps.run(small_maps.unpool, arrays, (before,), len(weight))
-        return *_gradients(ctx, padded, weight, whole), of_bias if ctx.needs_input_grad[2] else None, None
+        maps, weight, which = ctx.saved_tensors
+        channels, before = len(weight), weight.shape[3] - 1 - ctx.padding[1]
+        whole = gradient.new_empty(channels, ctx.height, ctx.width + 2 * before, len(gradient))
+        of_bias = gradient.new_empty(channels)
+        small_maps.run(small_maps.unpool, (maps_of(gradient).contiguous(), whole, which, of_bias), (before,), channels)
+        return *_gradients(ctx, maps, weight, whole), of_bias if ctx.needs_input_grad[2] else None, None
 
 
 class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        count, channels, height, width = ctx.shape = x.shape
-        out = empty(count, channels, height // 2, width // 2)
-        to = array(out)
-        ctx.which = np.empty(to.shape, np.uint8)
-        small_maps.run(small_maps.pool, (array(laid_out(x)), to, ctx.which), (), channels)
-        return out
+        maps = maps_of(x).contiguous()
+        channels, height, width, count = ctx.shape = maps.shape
+        out = maps.new_empty(channels, height // 2, width // 2, count)
+        which = torch.empty_like(out, dtype=torch.uint8)
+        small_maps.run(small_maps.pool, (maps, out, which), (), channels)
+        ctx.save_for_backward(which)
+        return images_of(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        out = empty(*ctx.shape)
-        arrays = array(laid_out(gradient)), array(out), ctx.which, np.empty(ctx.shape[1], np.float32)
-        small_maps.run(small_maps.unpool, arrays, (0,), ctx.shape[1])
-        return out
-
-
-def _kept(ctx: Any, x: Tensor, weight: Tensor, padding: Sides) -> Tensor:
-    """x padded, which the way back needs, with the weight and the padding."""
-    padded = _padded(x, padding)
-    ctx.save_for_backward(padded, weight)
-    ctx.padding = padding
-    return padded
+        out, sums = gradient.new_empty(ctx.shape), gradient.new_empty(ctx.shape[0])
+        tensors = maps_of(gradient).contiguous(), out, *ctx.saved_tensors, sums
+        small_maps.run(small_maps.unpool, tensors, (0,), ctx.shape[0])
+        return images_of(out)
 
 
 def _padded(x: Tensor, padding: Sides) -> Tensor:
-    """Zeros around, images last."""
-    if not any(padding):
-        return laid_out(x)
-    count, channels, height, width = x.shape
-    out = empty(count, channels, height + 2 * padding[0], width + 2 * padding[1]).zero_()
-    out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width] = x
-    return out
+    """(N, C, H, W) -> (C, H', W', N), contiguous, with zeros around."""
+    above, before = padding
+    maps = maps_of(x)
+    return (functional.pad(maps, (0, 0, before, before, above, above)) if above or before else maps).contiguous()
 
 
-def _sides(x: Tensor, weight: Tensor, padding: Any = (0, 0)) -> tuple[int, int, int]:
+def _sides(x: Tensor, weight: Tensor, padding: Any) -> tuple[int, int, int]:
     """Channels, height and width of the result."""
-    height, width = (x.shape[i] + 2 * padding[i - 2] - weight.shape[i] + 1 for i in (2, 3))
-    return len(weight), height, width
+    channels, _, tall, wide = weight.shape
+    _, _, height, width = x.shape
+    return channels, height + 2 * padding[0] - tall + 1, width + 2 * padding[1] - wide + 1
 
 
-def _contiguous(weight: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(weight.detach().numpy())
+def _biases(bias: Tensor | None, weight: Tensor) -> Tensor:
+    return weight.new_zeros(len(weight)) if bias is None else bias.contiguous()
 
 
-def _biases(bias: Tensor | None, weight: Tensor) -> np.ndarray:
-    return np.zeros(len(weight), np.float32) if bias is None else np.ascontiguousarray(bias.detach().numpy())
-
-
-def _gradients(ctx: Any, padded: Tensor, weight: Tensor, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+def _gradients(ctx: Any, maps: Tensor, weight: Tensor, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """Of the input and of the weight; the gradient has the columns of 0 on both sides that the first needs."""
-    above, before = (side - 1 - pad for side, pad in zip(weight.shape[2:], ctx.padding, strict=True))
-    back, of_x, of_weight = array(gradient), None, None
+    (channels, height, width, count), (tall, wide) = maps.shape, weight.shape[2:]
+    above, before = tall - 1 - ctx.padding[0], wide - 1 - ctx.padding[1]
+    of_x = of_weight = None
     if ctx.needs_input_grad[0]:
-        turned, nothing = _contiguous(weight.flip(2, 3).transpose(0, 1)), np.zeros(weight.shape[1], np.float32)
-        of_x = empty(len(padded), weight.shape[1], *(padded.shape[i] - 2 * ctx.padding[i - 2] for i in (2, 3)))
-        small_maps.run(small_maps.correlate, (back, turned, nothing, array(of_x)), (above,), of_x.shape[2])
+        turned, nothing = weight.flip(2, 3).transpose(0, 1).contiguous(), weight.new_zeros(channels)
+        out = maps.new_empty(channels, height - 2 * ctx.padding[0], width - 2 * ctx.padding[1], count)
+        small_maps.run(small_maps.correlate, (gradient, turned, nothing, out), (above,), out.shape[1])
+        of_x = images_of(out)
     if ctx.needs_input_grad[1]:
-        of_weight = _weight_gradient(array(padded), back, before, tuple(weight.shape))
+        of_weight = weight.new_empty(weight.shape)
+        pieces = -(-len(weight) // 2) * -(-channels * tall * wide // small_maps.TAPS)
+        small_maps.run(small_maps.correlate_weight, (maps, gradient, of_weight), (before,), pieces)
     return of_x, of_weight
-
-
-def _weight_gradient(x: np.ndarray, gradient: np.ndarray, before: int, shape: tuple[int, ...]) -> Tensor:
-    taps = int(np.prod(shape[1:]))
-    pairs, groups = -(-shape[0] // 2), -(-taps // small_maps.TAPS)
-    out = np.empty((pairs, groups, 2, small_maps.TAPS), np.float32)
-    small_maps.run(small_maps.correlate_weight, (x, gradient, out), (before, *shape), pairs * groups)
-    flat = out.transpose(0, 2, 1, 3).reshape(2 * pairs, -1)
-    return torch.from_numpy(np.ascontiguousarray(flat[: shape[0], :taps])).view(shape)

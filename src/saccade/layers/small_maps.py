@@ -22,6 +22,7 @@ import torch
 from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic
+from torch import Tensor
 
 from saccade.kernels import kept_on_disk, kernel, parallel_region
 
@@ -33,8 +34,8 @@ HEAD = 3  # words before the numbers: the next part, the parts, and over what th
 PARTS = 4  # for each thread: one that is held up leaves its rest to the others
 
 
-def run(region: Callable[[int], None], arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], count: int) -> None:
-    """A region on torch's threads, over parts of range(count), with contiguous arrays of at most four dimensions.
+def run(region: Callable[[int], None], tensors: tuple[Tensor, ...], numbers: tuple[int, ...], count: int) -> None:
+    """A region on torch's threads, over parts of range(count), with contiguous tensors of at most four dimensions.
 
     A region is a function of an address, where its arguments lie. It reads arrays by `floats(address, i)` or `codes` and
     `sides`, numbers by `number(address, i)`, and works on `next_part(address)` until that is empty, on every thread; none
@@ -43,10 +44,9 @@ def run(region: Callable[[int], None], arrays: tuple[np.ndarray, ...], numbers: 
     threads, parallel = torch.get_num_threads(), parallel_region(ctypes.c_void_p)
     parts = min(count, PARTS * threads)
     words = [0, parts, count, *numbers, *[0] * (NUMBERS - len(numbers))]
-    for each in arrays:
-        assert each.flags.c_contiguous
-        assert each.dtype in (np.float32, np.uint8)
-        words += [each.ctypes.data, *each.shape, *[1] * (DIMENSIONS - each.ndim)]
+    for each in tensors:
+        assert each.is_contiguous()
+        words += [each.data_ptr(), *each.shape, *[1] * (DIMENSIONS - each.dim())]
     data = (ctypes.c_int64 * len(words))(*words)
     if threads < 2 or parallel is None:
         _compiled(region).ctypes(data)
@@ -223,19 +223,17 @@ def correlate_relu_pool(address):
 
 
 def correlate_weight(address):
-    """x, gradient, out; before, O, C, R, S. The gradient of a weight (O, C, R, S); parts of its groups.
+    """x, gradient, out; before. The gradient of a weight; parts of pairs of maps times groups of TAPS weights of a map.
 
     x: (C, H, W, N) as `correlate` met it with nothing above. gradient: (O, H - R + 1, W - S + 1 + 2 before, N) of what it
-    gave, with `before` columns more on both sides, which are not read. out: (ceil(O / 2), T, 2, TAPS), where
-    T = ceil(C R S / TAPS): [u, t, k, j] belongs to map 2 u + k and to number TAPS t + j of its weights. What is beyond
-    either means nothing.
+    gave, with `before` columns more on both sides, which are not read. out: (O, C, R, S).
     """
     x, gradient, out, before = floats(address, 0), floats(address, 1), floats(address, 2), number(address, 0)
-    shape = (number(address, 1), number(address, 2), number(address, 3), number(address, 4))
-    x_shape, (_, rows, length, images), groups = sides(address, 0), sides(address, 1), sides(address, 2)[1]
+    shape, x_shape, (_, rows, length, images) = sides(address, 2), sides(address, 0), sides(address, 1)
     line, row = length * images, np.uintp(x_shape[2] * images)
-    width = np.uintp(line - 2 * before * images)
+    width, size = np.uintp(line - 2 * before * images), shape[1] * shape[2] * shape[3]
     places, _, _ = _taps(0, x_shape, shape)
+    groups = (size + TAPS - 1) // TAPS
     start, stop = next_part(address)
     while start < stop:
         for piece in range(start, stop):
@@ -252,9 +250,9 @@ def correlate_weight(address):
                     a0, a1, a2, a3, a4 = a0 + g * v0, a1 + g * v1, a2 + g * v2, a3 + g * v3, a4 + g * v4
                     b0, b1, b2, b3, b4 = b0 + h * v0, b1 + h * v1, b2 + h * v2, b3 + h * v3, b4 + h * v4
                 p0, p1, p2, p3, p4 = p0 + row, p1 + row, p2 + row, p3 + row, p4 + row
-            k = piece * 2 * TAPS
-            out[k], out[k + 1], out[k + 2], out[k + 3], out[k + 4] = a0, a1, a2, a3, a4
-            out[k + 5], out[k + 6], out[k + 7], out[k + 8], out[k + 9] = b0, b1, b2, b3, b4
+            for j in range(min(TAPS, size - t)):
+                out[o * size + t + j] = (a0, a1, a2, a3, a4)[j]
+                out[p * size + t + j] = (b0, b1, b2, b3, b4)[j]
         start, stop = next_part(address)
 
 
