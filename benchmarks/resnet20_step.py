@@ -25,7 +25,7 @@ def main() -> None:
     words = {"data": str(DATA / "cifar-10"), "network": "resnet20", "batch": BATCH, "plan": {"device": "cpu"}}
     prepared = finish(prepare(make_recipe(words)))
     plan = choose_plan(prepared)
-    default = replace(plan, precision="fp32", channels_last=False, compiled=False)
+    default = replace(plan, precision="fp32", channels_last=False, compiled=False, images_last=False)
     fits = {each: Fit(prepared, each, Path(tempfile.mkdtemp()), Position()) for each in (plan, default)}
 
     def rate(of) -> float:

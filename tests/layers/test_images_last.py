@@ -95,7 +95,7 @@ def test_what_is_not_finite_stays_so_and_where_it_is(network: nn.Module) -> None
 def test_the_number_of_threads_changes_no_bit() -> None:
     torch.manual_seed(0)
     form, x = images_last(find("lenet5").build(10, 1)), torch.randn(33, 1, 28, 28)
-    convolutions = nn.Sequential(form.stem, form.stages)  # the dense layers are torch's
+    convolutions = form[:2]  # the dense layers are torch's
     found = []
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
@@ -164,14 +164,32 @@ class Counting(nn.Sequential):
         return super().forward(x)
 
 
+class Doubling(nn.Module):
+    def __init__(self, part: nn.Module):
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * self.part(x)
+
+
 def odd_networks() -> dict[str, nn.Module]:
     twice, norm = nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2)
     hooked = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2))
     hooked[1].register_forward_hook(lambda module, args, out: out + 1)
+    pre_hooked = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2))
+    pre_hooked[2].register_forward_pre_hook(lambda module, args: args[0] - 1)
+    watched = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2))
+    watched.register_forward_hook(lambda module, args, out: 2 * out)
+    relu = nn.ReLU()
     return {
         "a convolution twice": nn.Sequential(twice, twice, nn.ReLU(), nn.MaxPool2d(2)),
         "a norm twice": nn.Sequential(nn.Conv2d(2, 2, 3), norm, nn.Conv2d(2, 2, 3), norm, nn.ReLU(), nn.MaxPool2d(2)),
         "a hook between": hooked,
+        "a hook before": pre_hooked,
+        "a hook on the whole": watched,
+        "a ReLU twice": nn.Sequential(nn.Conv2d(2, 3, 3), relu, nn.MaxPool2d(2), nn.Conv2d(3, 3, 2), relu, nn.MaxPool2d(2)),
+        "a convolution in a part of its own": nn.Sequential(Doubling(twice), twice, nn.ReLU(), nn.MaxPool2d(2)),
         "a skip": Skipping(twice, [nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))], nn.Flatten()),
         "a buffer put in place of another": Counting(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2)),
         "a pool that is written to": nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(6), nn.ReLU(inplace=True)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -18,7 +17,6 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from saccade.layers import small_maps
-from saccade.layers.parts import put
 
 FEW = 32  # channels read by a convolution: with more of them torch's kernels are the faster ones
 Sides = tuple[int, int]
@@ -30,10 +28,10 @@ def suits(network: nn.Module) -> bool:
     return bool(found) and all(Convolution.suits(each) for each in found)
 
 
-def images_last(network: nn.Module) -> nn.Module:
+def images_last(network: nn.Module) -> nn.Sequential:
     """The same network with the same parameters and buffers, for float32 on a CPU; what else it keeps is a copy.
 
-    It is for `forward`: the `pyramid` of a ConvNet may have the end of a stage computed with the beginning of the next.
+    It is for `forward` alone: its parts that follow one another are taken out of what they lie in, and some become one.
     """
     form = deepcopy(network, {id(each): each for each in (*network.parameters(), *network.buffers())})
     for own, module in zip(network.modules(), form.modules(), strict=True):
@@ -41,37 +39,44 @@ def images_last(network: nn.Module) -> nn.Module:
         for kind in (Convolution, MaxPool):
             if kind.suits(module):
                 module.__class__ = kind
-    leaves = list(one_after_the_other(form))
-    fuse(form, leaves)
-    for (_, first), (_, second) in pairwise(leaves):
-        if type(first) is nn.AdaptiveAvgPool2d and type(second) is nn.Flatten:  # which copies, so it may be given the input
-            first.__class__ = AveragePool
-    return form
-
-
-def fuse(form: nn.Module, leaves: list[tuple[str, nn.Module]]) -> None:
-    """Convolution, ReLU and pooling that follow one another become one; what comes twice or has a hook stays apart."""
     often = Counter(id(module) for _, module in form.named_modules(remove_duplicate=False))
-    for (_, first), (second_name, second), (third_name, third) in zip(leaves, leaves[1:], leaves[2:], strict=False):
-        alone = all(often[id(each)] == 1 and not each._forward_hooks for each in (first, second, third))
-        if alone and [type(each) for each in (first, second, third)] == [Convolution, nn.ReLU, MaxPool]:
-            first.__class__ = ConvolutionReluPool
-            put(form, second_name, nn.Identity())
-            put(form, third_name, nn.Identity())
+    return nn.Sequential(*fused(list(one_after_the_other(form)), often))
 
 
-def one_after_the_other(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The parts of which each takes what the one before gives, with their names: sequences are taken apart.
+def one_after_the_other(network: nn.Module) -> Iterator[nn.Module]:
+    """The parts of which each takes what the one before gives: sequences are taken apart.
 
-    So is what names its parts IN_TURN beside its `forward`; a class with a `forward` of its own stays whole.
+    So is what names its parts IN_TURN beside its `forward`; a class with a `forward` of its own stays whole, and what
+    has a hook.
     """
     owner = next(each for each in type(network).__mro__ if "forward" in vars(each))
     names = network._modules if owner is nn.Sequential else vars(owner).get("IN_TURN")
-    if names is None:
-        yield prefix, network
+    if names is None or is_watched(network):
+        yield network
         return
     for name in names:
-        yield from one_after_the_other(getattr(network, name), f"{prefix}.{name}" if prefix else name)
+        yield from one_after_the_other(getattr(network, name))
+
+
+def fused(parts: list[nn.Module], often: Counter[int]) -> Iterator[nn.Module]:
+    """Convolution, ReLU and pooling that follow one another become one; not where the convolution comes more `often`."""
+    while parts:
+        first, *after = parts[:3]
+        kinds = [type(each) for each in (first, *after)]
+        if kinds[:2] == [nn.AdaptiveAvgPool2d, nn.Flatten]:  # which copies, so it may be given the input
+            first.__class__ = AveragePool
+        whole = kinds == [Convolution, nn.ReLU, MaxPool] and often[id(first)] == 1
+        if whole and not any(map(is_watched, (first, *after))):
+            first.__class__ = ConvolutionReluPool
+            parts = parts[2:]
+        yield first
+        parts = parts[1:]
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Whether somebody wants to see, or to change, what goes in or out of it."""
+    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
+    return any(hooks)
 
 
 def takes(x: Tensor, *weights: Tensor | None) -> bool:

@@ -209,14 +209,17 @@ def correlate_relu_pool(address):
     weights, row = _weights(floats(address, 1), shape), (x_shape[2] - shape[3] + 1) * images
     count, spare, pairs = np.uintp(row), np.empty(4 * row, np.float32), (shape[0] + 1) // 2
     one, two = spare[: 2 * row], spare[2 * row :]
+    upper = lower = _taps(0, x_shape, shape)
     start, stop = next_part(address)
     while start < stop:
         for piece in range(start, stop):
             y, o = piece // pairs, piece % pairs * 2
+            if o == 0 or piece == start:
+                upper, lower = _taps(2 * y, x_shape, shape), _taps(2 * y + 1, x_shape, shape)
             p = min(o + 1, shape[0] - 1)
             one[:], two[:] = bias[o], bias[p]
-            _add(x, _taps(2 * y, x_shape, shape), weights, o, p, one, two, np.uintp(0), count)
-            _add(x, _taps(2 * y + 1, x_shape, shape), weights, o, p, one, two, count, count)
+            _add(x, upper, weights, o, p, one, two, np.uintp(0), count)
+            _add(x, lower, weights, o, p, one, two, count, count)
             _pool_rows(one, 0, row, np.float32(0), out, which, (o * height + y) * width * images, (width, images))
             _pool_rows(two, 0, row, np.float32(0), out, which, (p * height + y) * width * images, (width, images))
         start, stop = next_part(address)
@@ -308,7 +311,10 @@ def unpool(address):
     (_, tall, wide, images), (_, height, length, _) = sides(address, 0), sides(address, 1)
     start, stop = next_part(address)
     while start < stop:
-        out[start * height * length * images : stop * height * length * images] = 0
+        for line in range(start * height, stop * height):  # what lies beside or below the corners
+            end = (line + 1) * length * images
+            out[end - length * images : end - (length - before) * images if line % height < 2 * tall else end] = 0
+            out[end - (length - before - 2 * wide) * images : end] = 0
         for c in range(start, stop):
             total, first = np.float32(0), np.uintp(c * tall * wide * images)
             for i in range(np.uintp(tall * wide * images)):

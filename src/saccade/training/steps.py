@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import torch
@@ -77,16 +78,17 @@ class Trainer:
 
     def accumulate(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
-        total, correct = torch.zeros((), device=images.device), torch.zeros((), dtype=torch.long, device=images.device)
+        losses, correct = [], []
         parts = parts_of(len(images), self.micro_batch)
         for part, truth in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
             with self.precision():
                 scores = self.network(part)
-            loss = self.objective(scores, truth) * (len(part) / len(images))
+            loss = self.objective(scores, truth)
+            loss = loss * (len(part) / len(images)) if parts > 1 else loss
             loss.backward()
-            total += loss.detach()
-            correct += self.correct(scores, truth)
-        return total, correct
+            losses.append(loss.detach())
+            correct.append(self.correct(scores, truth))
+        return reduce(torch.add, losses), reduce(torch.add, correct)
 
 
 def parts_of(images: int, micro_batch: int) -> int:
