@@ -176,6 +176,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     return (found.images[chosen] * 15.9).astype(np.uint8), found.target[chosen]
 
 
+@pytest.mark.slow
 def test_what_the_network_drops_of_its_own_is_trained_without(digits: Any, tmp_path: Path) -> None:
     words = QUICK | {"network": "mobilenet_v2", "images": {"size": 32}, "split": {"images": 60, "test": 0}}
     record = finish(commands.ablate(digits, only="dropout", seeds=1, engine="serial", out=tmp_path / "study", **words))
