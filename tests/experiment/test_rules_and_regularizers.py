@@ -2,7 +2,7 @@
 
 import signal
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 
 from saccade.cli import main
 from saccade.events import Progress, Work, finish
-from saccade.experiment.ablate import REGULARIZERS
 from saccade.experiment.fit import Interrupted
-from saccade.experiment.recipe import Recipe, RuleName, ScheduleName, make_recipe
+from saccade.experiment.recipe import Recipe, RuleName, ScheduleName, flat, make_recipe
+from saccade.experiment.regularizers import REGULARIZERS
 from saccade.experiment.run import resume, train
 from saccade.optim import RULES, SCHEDULES
 
@@ -21,28 +21,45 @@ Fields = dict[str, Any]
 BASE: Fields = {
     "data": "arrays",
     "network": "resnet20",
-    "images": {"size": 16},
+    "images": {"size": 16, "channels": 1},
     "epochs": 3,
     "batch": 32,
     "plan": {"device": "cpu", "precision": "fp32", "channels_last": True},
 }
 RULE_CASES: dict[str, Fields] = {rule: {"optimizer": {"rule": rule}} for rule in RULES}
 SCHEDULE_CASES: dict[str, Fields] = {name: {"schedule": {"name": name}} for name in (*SCHEDULES, "plateau")}
-REGULARIZER_CASES: dict[str, Fields] = {name: each.on for name, each in REGULARIZERS.items()}
+COLOUR: Fields = {"images": {"channels": 3}}
+REGULARIZER_CASES: dict[str, Fields] = {
+    name: each.on | (COLOUR if "colour" in each.needs else {}) for name, each in REGULARIZERS.items()
+}
 MORE_CASES: dict[str, Fields] = {
     "decoupled": {"optimizer": {"decay": "decoupled", "clip": 1.0, "reference_batch": 16}},
-    "group norm": {"regularize": {"norm": "group"}},
-    "instance norm": {"regularize": {"norm": "instance"}},
     "momentum of batch norm": {"regularize": {"norm_momentum": 0.3}},
-    "class weights": {"balance": {"by": "weights"}},
-    "effective number": {"balance": {"by": "effective"}},
-    "balanced sampling": {"balance": {"by": "sampling"}},
-    "weight averaging": {"average": {"kind": "swa", "start": 0.3}},
+    "no norm": {
+        "regularize": {"norm": "none"},
+        "optimizer": {"lr": 0.01, "decay": "l2", "clip": 1.0},
+        "augment": {"crop": "none", "flip": True},
+    },
+    "parts": {
+        "optimizer": {"freeze": "stem", "rates": "stages.0=0.5,head=2", "momentum": 0.8},
+        "schedule": {"name": "step", "at": (1, 2), "factor": 0.5, "warmup": 0.3},
+        "augment": {"crop": "pad", "padding": 3},
+    },
+    "numbers of Adam": {
+        "optimizer": {"rule": "adam", "beta1": 0.8, "beta2": 0.99, "eps": 1e-6},
+        "schedule": {"name": "restarts", "cycle": 1.5, "end": 0.1},
+        "stop": {"patience": 1, "improvement": 0.02},
+    },
+    "numbers of RMSprop": {
+        "optimizer": {"rule": "rmsprop", "gamma": 0.9, "eps": 1e-4},
+        "schedule": {"name": "linear", "end": 0.2},
+        "augment": {"crop": "resized", "scale": 0.6},
+    },
+    "SWA from the second epoch on": {"average": {"kind": "swa", "start": 0.3}},
     "early stopping": {"stop": {"patience": 1}},
     "last epoch": {"checkpoint": {"select": "last"}},
     "affine": {"augment": {"rotate": 5, "translate": 0.1, "zoom": 0.1, "shear": 5}},
-    "RandAugment": {"augment": {"policy": "randaugment", "blur": 0.5, "rotate": 5}},
-    "AugMix": {"augment": {"policy": "augmix"}},
+    "all colours": {**COLOUR, "augment": dict.fromkeys("brightness contrast saturation hue grayscale blur".split(), 0.3)},
     "full batch": {"batch": "full"},
     "micro-batches": {"plan": {"micro_batch": 8}},
 }
@@ -77,8 +94,26 @@ def recipe(fields: Fields) -> Recipe:
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[np.ndarray, np.ndarray]:
+    """In colour, which all but a few cases turn grey."""
     found = load_digits()
-    return (found.images[:240] * 15.9).astype(np.uint8), found.target[:240]
+    images = (found.images[:240] * 15.9).astype(np.uint8)
+    return np.stack([images, images // 2, 255 - images], axis=3), found.target[:240]
+
+
+def test_every_field_and_every_word_is_in_a_case() -> None:
+    cases = [flat(each) for each in (ALONE | TOGETHER).values()]
+    for section in ("augment", "mix", "optimizer", "schedule", "regularize", "balance", "average", "stop"):
+        usual = getattr(Recipe(data=""), section)
+        for name, info in type(usual).model_fields.items():
+            given = {case[f"{section}.{name}"] for case in cases if f"{section}.{name}" in case} - {getattr(usual, name)}
+            words = {
+                word
+                for kind in (info.annotation, *get_args(info.annotation))
+                if get_origin(kind) is Literal
+                for word in get_args(kind)
+            } - {getattr(usual, name)}
+            assert given, f"{section}.{name} is in no case"
+            assert words <= given, f"{section}.{name}: no case has {words - given}"
 
 
 def interrupted(wanted: Recipe, run: Path, digits: Any, after: int) -> None:
@@ -115,14 +150,15 @@ def test_an_interrupted_run_resumes_to_the_same_bits(fields: Fields, digits: Any
 
 
 PLAIN: Fields = {"augment": {"crop": "none", "flip": False}, "optimizer": {"weight_decay": 0}}
-SAME = ("nesterov", "cosine", "early stopping", "last epoch")  # as the recipe is, or it may be the same
+SAME = ("nesterov", "cosine", "batch norm", "early stopping", "last epoch")  # as the recipe is, or it may be the same
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ALONE if name not in SAME])
 def test_every_option_changes_what_is_learned(name: str, digits: Any, tmp_path: Path) -> None:
     usual = recipe(PLAIN)
-    changed = usual.changed(**(ALONE[name] if name != "shift or crop" else {"augment": {"crop": "pad"}}))
+    usual = usual.changed(images=ALONE[name].get("images", {}))  # the same images, grey or in colour
+    changed = usual.changed(**ALONE[name])
     for run, each in (("usual", usual), ("changed", changed)):
         finish(train(each, tmp_path / run, digits))
     assert weights(tmp_path / "usual") != weights(tmp_path / "changed")

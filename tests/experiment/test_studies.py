@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -236,9 +237,26 @@ def test_recipes_that_ship_are_complete_and_say_what_to_expect() -> None:
     assert set(shipped()) == {"lenet5-mnist", "resnet20-cifar10", "resnet18-photos", "mobilenet-photos"}
     for name, file in shipped().items():
         text = file.read_text()
-        assert "Command:" in text
-        assert "Expected:" in text
+        said = dict(re.findall(r"^# (Command|Cost|Expected): +(.+)$", text, re.MULTILINE))
+        assert set(said) == {"Command", "Cost", "Expected"}, name
+        assert f"--recipe {name}" in said["Command"]
+        assert re.search(r"\d+ (s|minutes|hours) on", said["Cost"]), name
         make_recipe({"data": "digits", **read_recipe(recipe_file(name))})
+
+
+@pytest.mark.parametrize("width", ["60", "80", "100"])
+def test_recipes_that_ship_are_named_where_one_is_chosen(
+    width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert main(["train", "digits", "--recipe", "nowhere"]) == 2
+    refused = capsys.readouterr().err
+    for name in shipped():
+        assert name in told.partition("--recipe FILE")[2].partition("--network")[0]
+        assert name in refused
 
 
 def test_views_are_the_mean_of_what_is_said_of_each(tmp_path: Path) -> None:

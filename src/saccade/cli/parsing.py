@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import textwrap
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -41,11 +42,19 @@ SUMMARIES = {
 }
 
 
+class WholeNames(argparse.HelpFormatter):
+    """Ends no line inside a name such as resnet20-cifar10, which a reader may copy."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, with the nearest option."""
 
     def __init__(self, command: str):
-        super().__init__(f"saccade {command}", description=SUMMARIES[command].capitalize() + ".", allow_abbrev=False)
+        told = SUMMARIES[command].capitalize() + "."
+        super().__init__(f"saccade {command}", description=told, formatter_class=WholeNames, allow_abbrev=False)
         self.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
 
     def error(self, message: str) -> NoReturn:
@@ -62,11 +71,13 @@ class Parser(argparse.ArgumentParser):
     def parse_recipe(self, words: list[str]) -> tuple[Options, dict[str, Any]]:
         """With DATA, --recipe and an option for each field of the recipe; and these, as `commands` take them."""
         from saccade.experiment.recipe import field_names
+        from saccade.experiment.recipe_files import shipped
 
         names = field_names()
         self.usage = self.usage or "%(prog)s DATA [options, and any field of the recipe: --FIELD X]"
         self.add_argument("data", nargs="?", metavar="DATA", help=names.pop("data"))
-        self.add_argument("--recipe", metavar="FILE", help="a file of the fields below, or a name; options given here win")
+        told = f"a file of the fields below, or a name: {', '.join(shipped())}; options given here win"
+        self.add_argument("--recipe", metavar="FILE", help=told)
         fields = self.add_argument_group("recipe")
         for name, text in names.items():
             options = [f"--{name}", *SHORT.get(name, ())]

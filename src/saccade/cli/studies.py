@@ -49,7 +49,7 @@ def race(parser: Parser, words: list[str]) -> int:
 
 def ablate(parser: Parser, words: list[str]) -> int:
     parser.add_argument(
-        "--only", default="", metavar="A,B", help='regularizers to try, such as "mixup,dropout" (default all)'
+        "--only", default=(), metavar="A,B", help='regularizers to try, such as "mixup,dropout" (default all)'
     )
     parser.add_argument("--folds", type=int, default=1, metavar="K", help="parts that validate in turn (default 1)")
     add_common(parser)

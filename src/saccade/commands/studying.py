@@ -73,9 +73,14 @@ def ablate(  # noqa: PLR0913 - the words of the command line
     """Each regularizer of the recipe switched off in turn, each absent one on; a table of differences with intervals."""
     from saccade.experiment.ablate import Ablation
     from saccade.experiment.ablate import ablate as work
+    from saccade.experiment.regularizers import REGULARIZERS
     from saccade.report.studies import ablation_page
 
-    settings = Ablation(words(only), seeds, folds, engine)
+    names = words(only)
+    if not names and (isinstance(only, str) or only):  # `--only ,`, or a shell variable that is empty
+        known = ", ".join(REGULARIZERS)
+        raise InputError(f"ablate: --only names no regularizer; leave it out for all, or name some of {known}")
+    settings = Ablation(names, seeds, folds, engine)
     record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
     return (yield from kept(record, ablation_page(record)))
 

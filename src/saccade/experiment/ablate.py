@@ -1,6 +1,6 @@
 """The notes' advice as an experiment: with network, data and task fixed, try the regularizers one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,53 +10,32 @@ import numpy as np
 from saccade import statistics
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
+from saccade.experiment.assemble import new_network
 from saccade.experiment.division import check_scored
-from saccade.experiment.engine import Settled, check_engine, prepare_all, settle
+from saccade.experiment.engine import check_engine, prepare_all, settle
 from saccade.experiment.recipe import Recipe
+from saccade.experiment.regularizers import REGULARIZERS, Choice, Regularizer, as_built, without_effect
+from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Member, Study, open_study, seeded
 
 Record = dict[str, Any]
-Fields = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Regularizer:
-    """Fields of the recipe where it is off, and where it is on at a usual strength."""
+class Change:
+    """One regularizer switched off, which is `without` it, or on, perhaps in place of another that the recipe has."""
 
-    off: Fields
-    on: Fields
+    regularizer: str
+    word: str
+    recipe: Recipe
+    in_place_of: str = ""
 
+    @property
+    def name(self) -> str:
+        return f"{self.word} {self.regularizer}" + (f" in place of {self.in_place_of}" if self.in_place_of else "")
 
-def one(section: str, field: str, on: Any, off: Any = 0) -> Regularizer:
-    return Regularizer({section: {field: off}}, {section: {field: on}})
-
-
-REGULARIZERS = {
-    "weight decay": one("optimizer", "weight_decay", 5e-4),
-    "L1": one("optimizer", "l1", 1e-5),
-    "sharpness-aware": one("optimizer", "sam", 0.05),
-    "label smoothing": one("regularize", "label_smoothing", 0.1),
-    "mixup": one("mix", "mixup", 0.2),
-    "CutMix": one("mix", "cutmix", 1.0),
-    "dropout": one("regularize", "dropout", 0.3),
-    "spatial dropout": one("regularize", "spatial_dropout", 0.1),
-    "DropBlock": one("regularize", "drop_block", 0.1),
-    "stochastic depth": one("regularize", "drop_path", 0.1),
-    "noise on weights": one("regularize", "weight_noise", 0.05),
-    "noise on gradients": one("regularize", "gradient_noise", 1e-3),
-    "noise on images": one("augment", "noise", 0.05),
-    "shift or crop": one("augment", "crop", None, "none"),
-    "mirroring": one("augment", "flip", True, False),
-    "colour jitter": Regularizer(
-        {"augment": dict.fromkeys(("brightness", "contrast", "saturation"), 0)},
-        {"augment": dict.fromkeys(("brightness", "contrast", "saturation"), 0.4)},
-    ),
-    "rotation": one("augment", "rotate", 10),
-    "random erasing": one("augment", "erase", 0.25),
-    "Cutout": one("augment", "cutout", 0.5),
-    "TrivialAugment": one("augment", "policy", "trivialaugment", None),
-    "average of weights": one("average", "kind", "ema", "none"),
-}
+    def row(self) -> Record:
+        return {"regularizer": self.regularizer, "change": self.word, "in_place_of": self.in_place_of, "name": self.name}
 
 
 @dataclass(frozen=True)
@@ -79,6 +58,14 @@ class Ablation:
         if self.folds < 1:
             raise InputError(f"ablate: at least one fold, not {self.folds}")
 
+    @property
+    def names(self) -> list[str]:
+        """Of the regularizers, each once."""
+        return list(dict.fromkeys(self.only or REGULARIZERS))
+
+    def words(self) -> Record:
+        return {"only": list(self.only), "seeds": self.seeds, "folds": self.folds}
+
     def members(self, recipe: Recipe, name: str) -> list[Member]:
         """The runs of one recipe: every seed with every fold."""
         name = name.replace(" ", "-")
@@ -95,55 +82,90 @@ def ablate(recipe: Recipe, ablation: Ablation, place: Path | None = None, data: 
     Same seeds, same folds, same images; the last epoch of every run is measured on the validation images, which so choose
     nothing. The test part is not read: what is kept of this table is a choice.
     """
-    settled = yield from opened(recipe, ablation, place, data)
-    split = recipe.split.model_dump() | {"read_test": False}
-    study, complete = settled.study, settled.recipes["base"].changed(split=split, checkpoint={"select": "last"})
-    base = yield from study.runs(ablation.members(complete, "as-it-is"))
+    prepared = yield from completed(recipe, ablation, data)
+    built, left_out = looked_at(prepared, ablation.names)
+    for together in gathered(left_out):
+        yield Note(f"not tried: {together}")
+    names = [name for name in ablation.names if name not in left_out]
+    if not names:
+        raise InputError(f"ablate: nothing to try: {'; '.join(gathered(left_out))}")
+    study = open_study(place, "ablate", recipe, ablation.words(), data)
+    yield Note(f"writing to {study.place}")
+    runs = ablation.seeds * ablation.folds
+    settled = yield from settle(study, {"base": prepared}, runs * (1 + len(names)), ablation.engine)
+    complete = measured(settled.recipes["base"])
+    if recipe.stop != complete.stop:
+        yield Note("every run trains all its epochs: early stopping would choose by the images that measure the rows")
+    found = yield from tried(settled.study, ablation, complete, changes(complete, built, names))
+    return {"data": recipe.data, "epochs": recipe.epochs, **found, "left_out": left_out}
+
+
+def completed(recipe: Recipe, ablation: Ablation, data: Any) -> Work[Prepared]:
+    """The recipe completed by the data, with its images, some of which must be there to measure by."""
+    first = ablation.members(recipe, "base")[0].recipe
+    prepared = yield from prepare_all({"base": first.changed(seed=recipe.seed)}, data)
+    check_scored(prepared["base"].store, prepared["base"].indices("validation"), "ablate")
+    return prepared["base"]
+
+
+def looked_at(prepared: Prepared, names: Sequence[str]) -> tuple[Recipe, dict[str, str]]:
+    """The recipe with what its network has of its own, and the regularizers that would change nothing, with the reason."""
+    network = new_network(prepared)
+    return as_built(prepared.recipe, network), without_effect(prepared, network, names)
+
+
+def gathered(left_out: Mapping[str, str]) -> list[str]:
+    """Those of one reason together: "hue, saturation (the images are grey)"."""
+    together: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        together.setdefault(why, []).append(name)
+    return [f"{', '.join(names)} ({why})" for why, names in together.items()]
+
+
+def measured(recipe: Recipe) -> Recipe:
+    """As every run of the study is: all epochs, the last of them on the validation images, and the test part not read."""
+    never = {"patience": None, "improvement": 0}
+    return recipe.changed(split={"read_test": False}, checkpoint={"select": "last"}, stop=never)
+
+
+def changes(recipe: Recipe, built: Recipe, names: Sequence[str]) -> list[Change]:
+    """For each regularizer the recipe without it where `built`, the recipe as it is built, has it, and else with it."""
+    found = []
+    for name in names:
+        regularizer = REGULARIZERS[name]
+        if regularizer.is_in(built):
+            found.append(Change(name, "without", recipe.changed(**regularizer.off)))
+        else:
+            found.append(Change(name, "with", recipe.changed(**regularizer.on), in_place_of(regularizer, built)))
+    return found
+
+
+def in_place_of(regularizer: Regularizer, recipe: Recipe) -> str:
+    """The name of what the recipe has for a field that can have one word alone; "" for all other fields."""
+    field = regularizer.field if isinstance(regularizer, Choice) else ""
+    others = {name: each for name, each in REGULARIZERS.items() if isinstance(each, Choice) and each.field == field}
+    return next((name for name, each in others.items() if each.is_in(recipe)), "")
+
+
+def tried(study: Study, ablation: Ablation, recipe: Recipe, found: Sequence[Change]) -> Work[Record]:
+    """The runs of the recipe as it is, and of each change, with the difference."""
+    base = yield from study.runs(ablation.members(recipe, "as-it-is"))
     if failed := [record["failed"] for record in base.values() if "failed" in record]:
         raise InputError(f"ablate: the recipe itself cannot be trained: {failed[0]}")
-    variations = changes(complete, ablation.only or tuple(REGULARIZERS))
-    yield Note(f"{len(variations) * len(base)} more runs of {recipe.epochs} epochs")
+    yield Note(f"{len(found) * len(base)} more runs of {recipe.epochs} epochs")
     rows = []
-    for name, (change, changed) in variations.items():
-        records = yield from study.runs(ablation.members(changed, f"{change} {name}"))
-        rows.append({"regularizer": name, "change": change, **compared(study, list(base), records, ablation)})
+    for change in found:
+        records = yield from study.runs(ablation.members(change.recipe, f"{change.word} {change.regularizer}"))
+        rows.append(change.row() | compared(study, list(base), records, ablation))
         yield Note(said(rows[-1]))
     return {
         "study": str(study.place),
-        "data": recipe.data,
         "network": next(iter(base.values()))["network"],
-        "epochs": recipe.epochs,
         "seeds": ablation.seeds,
         "folds": ablation.folds,
         "base": {"accuracy": accuracy(study, list(base), ablation).to_dict()},
         "rows": adjusted(rows),
     }
-
-
-def opened(recipe: Recipe, ablation: Ablation, place: Path | None, data: Any) -> Work[Settled]:
-    """The study in its folder, with the recipe completed by the data and the machine."""
-    first = ablation.members(recipe, "base")[0].recipe
-    prepared = yield from prepare_all({"base": first.changed(seed=recipe.seed)}, data)
-    check_scored(prepared["base"].store, prepared["base"].indices("validation"), "ablate")
-    words = {"only": list(ablation.only), "seeds": ablation.seeds, "folds": ablation.folds}
-    study = open_study(place, "ablate", recipe, words, data)
-    yield Note(f"writing to {study.place}")
-    runs = ablation.seeds * ablation.folds * (1 + len(ablation.only or REGULARIZERS))
-    return (yield from settle(study, prepared, runs, ablation.engine))
-
-
-def changes(recipe: Recipe, names: Sequence[str]) -> dict[str, tuple[str, Recipe]]:
-    """For each regularizer the word for its change, and the recipe without it, or with it where it has been without."""
-    found = {}
-    for name in names:
-        regularizer = REGULARIZERS[name]
-        on = any(
-            getattr(getattr(recipe, section), field) not in (off, None)
-            for section, fields in regularizer.off.items()
-            for field, off in fields.items()
-        )
-        found[name] = ("without", recipe.changed(**regularizer.off)) if on else ("with", recipe.changed(**regularizer.on))
-    return found
 
 
 def compared(study: Study, base: Sequence[str], records: dict[str, Record], ablation: Ablation) -> Record:
@@ -181,6 +203,6 @@ def by_fold(study: Study, names: Sequence[str], ablation: Ablation) -> np.ndarra
 
 def said(row: Record) -> str:
     if "failed" in row:
-        return f"{row['change']} {row['regularizer']}: {row['failed']}"
+        return f"{row['name']}: {row['failed']}"
     found = row["difference"]
-    return f"{row['change']} {row['regularizer']}: {found['value']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f})"
+    return f"{row['name']}: {found['value']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f})"

@@ -125,11 +125,12 @@ def points(frame: Frame, line: Any) -> str:
 def ablation_page(record: Record) -> str:
     """A row for each regularizer with the difference that it makes and its interval."""
     rows = sorted((row for row in record["rows"] if "difference" in row), key=lambda row: -row["difference"]["value"])
-    failed = [f"{row['change']} {row['regularizer']}: {row['failed']}" for row in record["rows"] if "failed" in row]
+    failed = [f"{row['name']}: {row['failed']}" for row in record["rows"] if "failed" in row]
+    failed += [f"{name}: {why}" for name, why in record["left_out"].items()]
     body = [
         ablation_head(record, rows),
         section("What each change does", effects(rows)),
-        section("Not tried", tag("ul", "".join(tag("li", text(each)) for each in failed))) if failed else "",
+        section("Not measured", tag("ul", "".join(tag("li", text(each)) for each in failed))) if failed else "",
         tag("footer", f"Saccade, {text(record['study'])}, {record['epochs']} epochs a run; the test part was not read"),
     ]
     return document(f"Ablation on {record['data']}", "".join(body), "studies")
@@ -154,7 +155,7 @@ def effects(rows: Sequence[Record]) -> str:
     top = 1.5 * max((abs(row["difference"]["value"]) for row in rows), default=0.0) or 1.0
     cells = [
         [
-            f"{row['change']} {text(row['regularizer'])}",
+            text(row["name"]),
             forest(row["difference"], top),
             signed(row["difference"]["value"]),
             f"{signed(row['difference']['low'])} to {signed(row['difference']['high'])}",
