@@ -11,7 +11,6 @@ other than 10,000 images it is a trial of one round, and nothing is kept.
 
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from importlib.metadata import version
 import numpy as np
 import torch
 from joblib.externals.loky import get_reusable_executor
-from measure import DATA, keep
+from measure import DATA, keep, ratio
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from skorch import NeuralNetClassifier
 
@@ -82,10 +81,8 @@ def crossval(data: tuple[np.ndarray, np.ndarray]) -> Run:
     return round(seconds, 2), round(record["scores"]["out_of_fold"]["accuracy"]["value"], 4)
 
 
-def ratio(ours: list[Run], peer: list[Run]) -> dict[str, float]:
-    """How many times as fast: the median of the rounds, the smallest and the largest."""
-    ratios = sorted(other[0] / own[0] for own, other in zip(ours, peer, strict=True))
-    return {"median": round(statistics.median(ratios), 3), "low": round(ratios[0], 3), "high": round(ratios[-1], 3)}
+def times_as_fast(ours: list[Run], peer: list[Run]) -> dict[str, float]:
+    return ratio([(1 / own[0], 1 / other[0]) for own, other in zip(ours, peer, strict=True)])
 
 
 def main() -> None:
@@ -100,11 +97,11 @@ def main() -> None:
             runs.setdefault(f"saccade, n_jobs={jobs}", []).append(run(ours, (pixels, labels), jobs))
             runs.setdefault(f"peer, n_jobs={jobs}", []).append(run(skorch_classifier(), (floats, labels), jobs))
     ratios = {
-        f"saccade n_jobs={own} over peer n_jobs={other}": ratio(
+        f"saccade n_jobs={own} over peer n_jobs={other}": times_as_fast(
             runs[f"saccade, n_jobs={own}"], runs[f"peer, n_jobs={other}"]
         )
         for own, other in ((1, 1), (2, 2), (2, 1))
-    } | {"saccade crossval over peer n_jobs=1": ratio(runs["saccade crossval"], runs["peer, n_jobs=1"])}
+    } | {"saccade crossval over peer n_jobs=1": times_as_fast(runs["saccade crossval"], runs["peer, n_jobs=1"])}
     result = {
         "what": f"{FOLDS}-fold cross_val_score of LeNet-5, {count:,} images of Fashion-MNIST, {EPOCHS} epochs",
         "ratio": ratios,

@@ -8,12 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from measure import alternate, keep
+from measure import alternate, keep, ratio
 from torch import Tensor, nn
 
 from saccade import kernels
@@ -94,11 +93,6 @@ def alone(kept: bool) -> float:
     """That in a process of its own: what the C library was told cannot be taken back."""
     words = [sys.executable, __file__, str(int(kept))]
     return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-
-
-def ratio(pairs: list[tuple[float, float]]) -> dict[str, Any]:
-    ratios = sorted(a / b for a, b in pairs)
-    return {"median": round(median(ratios), 2), "low": round(ratios[0], 2), "high": round(ratios[-1], 2)}
 
 
 def main() -> None:

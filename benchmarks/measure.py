@@ -23,12 +23,17 @@ def alternate(ours: Callable[[], float], peer: Callable[[], float], rounds: int)
     return pairs
 
 
-def report(name: str, unit: str, pairs: list[tuple[float, float]], **more: Any) -> None:
-    """Print and keep the median ratio with its smallest and largest value."""
+def ratio(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """How many times as fast the first of each pair of rates is: the median, the smallest and the largest."""
     ratios = sorted(a / b for a, b in pairs)
+    return {"median": round(statistics.median(ratios), 3), "low": round(ratios[0], 3), "high": round(ratios[-1], 3)}
+
+
+def report(name: str, unit: str, pairs: list[tuple[float, float]], **more: Any) -> None:
+    """Print and keep the ratio of the two, and what it comes from."""
     result = {
         "what": name,
-        "ratio": {"median": round(statistics.median(ratios), 3), "low": round(ratios[0], 3), "high": round(ratios[-1], 3)},
+        "ratio": ratio(pairs),
         "n": len(pairs),
         "unit": unit,
         "saccade": [round(a, 4) for a, _ in pairs],

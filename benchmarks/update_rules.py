@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from measure import alternate, keep
+from measure import alternate, keep, ratio
 from torch import nn
 
 from saccade.optim.optimizer import Optimizer
@@ -72,16 +72,11 @@ def main() -> None:
                 arguments: dict[str, Any] = {"lr": 1e-3, "weight_decay": DECAY, kernel: True, **numbers}
                 theirs = peer(weights(network, device), **arguments)
                 pairs = alternate(rate(ours, device), rate(theirs, device), ROUNDS)
-                ratios = sorted(a / b for a, b in pairs)
                 row = {
                     "network": network,
                     "rule": rule,
                     "peer": kernel,
-                    "ratio": {
-                        "median": round(statistics.median(ratios), 3),
-                        "low": round(ratios[0], 3),
-                        "high": round(ratios[-1], 3),
-                    },
+                    "ratio": ratio(pairs),
                     "saccade_ms": round(1e3 / statistics.median(a for a, _ in pairs), 3),
                     "peer_ms": round(1e3 / statistics.median(b for _, b in pairs), 3),
                 }
