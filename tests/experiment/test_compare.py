@@ -413,8 +413,12 @@ WRONG = {
     "differ in split.test": "--b.split.test 0.1",
     'there is no field "netwrok".*network': "--b.netwrok plain20",
     "--b.network needs a value": "--b.network",
+    "compare: --b needs a value": "--b --out study",
+    "compare: --b.network needs a value": "--b.network --out study",
+    "a and b differ in data, which a comparison has in common": "--network lenet5 --b.data mnist",
+    "are the same recipe": "--network lenet5 --b.data=digits",
     'engine: "serail" is none of auto, serial, processes, batched, did you mean "serial"': "--b.epochs 2 --engine serail",
-    "400 folds: the rarest class has only": "--b.epochs 2 --folds 400",
+    "400 folds: the rarest class has only 174 images \\(or groups\\)": "--b.epochs 2 --folds 400",
     'there is no network "plain21"': "--b.network plain21",
     "budget: a positive time such as 20min, not 0 s": "--b.epochs 2 --budget 0s",
     'budget: a positive time such as 90s, 20min or 2h, not "-5s"': "--b.epochs 2 --budget -5s",
@@ -431,6 +435,36 @@ def test_bad_words_get_one_clear_line(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("saccade: ")
     assert re.search(said, error), error
+
+
+def test_one_image_of_a_class_is_not_several() -> None:
+    with pytest.raises(InputError, match=r"3 folds: the rarest class has only 1 image \(or group\) to divide among them"):
+        folded(np.array([0, 0, 0, 1]), np.full(4, "train"), np.arange(4), Fold(0, 3), 0)
+
+
+def test_recipes_with_data_of_their_own_are_refused(digits: Any, tmp_path: Path) -> None:
+    images, labels = digits
+    for own in ("mnist", (images[::-1], labels[::-1])):
+        with pytest.raises(InputError, match="compare: a and b differ in data"):
+            finish(commands.compare(digits, b={"data": own}, out=tmp_path / "study", **SMALL))
+    with pytest.raises(InputError, match="compare: a and b are the same recipe"):
+        finish(commands.compare(digits, b={"data": digits}, out=tmp_path / "study", **SMALL))
+    assert not (tmp_path / "study").exists()
+
+
+def test_data_of_a_recipe_file_give_way_to_the_data_that_are_named(tmp_path: Path) -> None:
+    """As for `saccade train DATA --recipe FILE`; without DATA the files have to agree."""
+    files = {}
+    for name, data in {"a": "digits", "b": "elsewhere"}.items():
+        files[name] = tmp_path / f"{name}.yaml"
+        files[name].write_text(f"data: {data}\nnetwork: lenet5\nseed: {len(files)}\nepochs: 1\nplan: {{precision: fp32}}\n")
+    with pytest.raises(InputError, match="compare: a and b differ in data"):
+        finish(commands.compare(**files))
+    notes: list[str] = []
+    work = commands.compare("digits", folds=2, engine="serial", out=tmp_path / "study", **files)
+    finish(work, lambda event: notes.append(getattr(event, "text", "")))
+    said = [note for note in notes if "the recipe says" in note]
+    assert said == ["b: the recipe says data: elsewhere; compared is on digits, as on the command line"]
 
 
 # --- verdicts, without training

@@ -102,6 +102,7 @@ def crossval(parser: Parser, words: list[str]) -> int:
     parser.add_argument(
         "--search",
         nargs="+",
+        action="extend",
         default=[],
         metavar="F=A,B",
         help="values to choose from, such as lr=0.01,0.1 wd=0,5e-4: inner folds choose, outer folds report",
@@ -121,7 +122,12 @@ def crossval(parser: Parser, words: list[str]) -> int:
 
 def bias_variance(parser: Parser, words: list[str]) -> int:
     parser.add_argument(
-        "--vary", nargs="+", default=[], metavar="F=A,B", help="a field and its values, such as network.width=0.25,0.5,1"
+        "--vary",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="F=A,B",
+        help="a field and its values, such as network.width=0.25,0.5,1",
     )
     parser.add_argument("--members", type=int, default=10, metavar="M", help="bootstrap samples of each value (default 10)")
     add_study(parser)
@@ -155,12 +161,14 @@ def learning_curve(parser: Parser, words: list[str]) -> int:
 
 
 def scored(record: dict[str, Any]) -> str:
-    score, suspects = record["scores"]["out_of_fold"]["accuracy"], len(record["label_errors"])
+    score, suspects = record["scores"]["out_of_fold"]["accuracy"], record["label_errors_found"]
+    listed = len(record["label_errors"])
+    where = ", in the report" if listed == suspects else f"; record.json lists the {listed} most doubtful"
     lines = [
         f"accuracy {score['value']:.4f} (95 % interval {score['low']:.4f} to {score['high']:.4f}, n = {score['n']:,}), "
         f"each image scored by networks that had not seen it"
     ]
-    lines += [f"{suspects} labels to look at, in the report"] if suspects else []
+    lines += [f"{suspects:,} labels to look at{where}"] if suspects else []
     lines += [f"trained on all images: {record['final']}"] if "final" in record else []
     return "\n".join(lines)
 
@@ -168,13 +176,16 @@ def scored(record: dict[str, Any]) -> str:
 def searched(words: list[str], option: str) -> dict[str, list[Any]]:
     """{"optimizer.lr": [0.01, 0.1], ...} of "lr=0.01,0.1,wd=0" and of the same in several words."""
     found: dict[str, list[Any]] = {}
-    name = ""
+    name = typed = ""
     for part in ",".join(words).split(",") if words else ():
         before, equals, value = part.rpartition("=")
         if equals:
+            typed = before
             name = next((field for field, short in SHORT.items() if f"--{before}" in short), before.strip("-"))
         if not name:
             raise InputError(f'{option}: write a field and its values, such as lr=0.01,0.1, not "{part}"')
+        if not value:
+            raise InputError(f"{option}: {typed} has an empty value; write {typed}=0.01,0.1")
         found.setdefault(name, []).append(scalar(value))
     return found
 
@@ -196,7 +207,7 @@ def lettered(words: list[str]) -> tuple[list[str], dict[str, Any]]:
         if field != "recipe" and field not in names:
             raise InputError(f'compare: there is no field "{field}" for --{letter}.{field}{suggestion(field, names)}')
         if value is None:
-            if i == len(words):
+            if i == len(words) or words[i].startswith("--"):
                 raise InputError(f"compare: --{letter}{'.' + field if found[2] else ''} needs a value")
             value, i = words[i], i + 1
         given.setdefault(letter, {})[field] = value

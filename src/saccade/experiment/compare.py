@@ -94,9 +94,11 @@ def check_recipes(recipes: Mapping[str, Recipe]) -> None:
         fields = different_fields(a, b)
         for name in fields:
             if any(name == shared or name.startswith(f"{shared}.") for shared in SHARED):
-                raise InputError(
-                    f"compare: {one} and {other} differ in {name}, which a comparison has in common; set it for both"
-                )
+                raise not_shared(one, other, name)
+
+
+def not_shared(one: str, other: str, field: str) -> InputError:
+    return InputError(f"compare: {one} and {other} differ in {field}, which a comparison has in common; set it for both")
 
 
 def check_different(recipes: Mapping[str, Recipe]) -> None:

@@ -18,6 +18,7 @@ from saccade.experiment.folds import Folds, OutOfFold, by_fold, check_done, keep
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
 from saccade.experiment.study import Study, open_study, quietly, validation_accuracy
+from saccade.experiment.values import check_values
 from saccade.experiment.verdict import accuracy
 from saccade.writing import write_text
 
@@ -43,8 +44,7 @@ class CrossValidation:
         for name, values in self.search.items():
             if name.split(".")[0] in ("data", "split", "seed", "plan"):
                 raise InputError(f"search: {name} is nothing to be chosen by accuracy")
-            if not values:
-                raise InputError(f"search: {name} has no values; write {name}=0.01,0.1")
+            check_values(name, values)
 
     @property
     def choices(self) -> list[Choice]:
@@ -162,7 +162,7 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
     classes, likely = tuple(first["classes"]), found.probabilities[0, 0]
     words = outcome.describe(found.labels, likely, classes, found.units)
     words["scores"] = {"out_of_fold": words["scores"] | {"accuracy": accuracy(found).to_dict()}}
-    suspects = statistics.likely_label_errors(found.labels, found.mean)[:SUSPECTS]
+    suspects = statistics.likely_label_errors(found.labels, found.mean)
     return {
         "network": first["network"],
         "seed": first["seed"],
@@ -172,7 +172,9 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
         "classes": list(classes),
         "fingerprint": first["images"]["fingerprint"],
         "by_fold": by_fold(found.right, found).tolist(),
+        "units": len(np.unique(found.units)),
         **words,
+        "label_errors_found": len(suspects),
         "label_errors": [
             {
                 "id": str(found.ids[i]),
@@ -181,6 +183,6 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
                 "likely": classes[int(found.mean[i].argmax())],
                 "probability": float(found.mean[i].max()),
             }
-            for i in suspects
+            for i in suspects[:SUSPECTS]
         ],
     }

@@ -17,10 +17,12 @@ from saccade.experiment.folds import check_done
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
 from saccade.experiment.setup import Prepared
-from saccade.experiment.study import Study, open_study
+from saccade.experiment.study import Study, open_study, quietly
+from saccade.experiment.values import check_values
 from saccade.zoo import find
 
 Record = dict[str, Any]
+FIELD = "split.images"  # of a learning curve
 OPTION = "network."  # --vary network.width=0.5: an option of the network, not a field of the recipe
 SIZES = 5  # of a learning curve, each twice the one before
 SMALLEST = 2  # training images of a class, on average, at its left end
@@ -31,18 +33,20 @@ class Curve:
     """The field, its values, and how many runs there are at each of them."""
 
     field: str
-    values: tuple[Any, ...]
+    values: Sequence[Any]
     members: int = 5
     engine: str = "auto"
 
     def __post_init__(self) -> None:
         check_engine(self.engine)
-        if self.members < 2:
-            raise InputError(f"members: two at least, for their spread is what is measured, not {self.members}")
-        if not self.values or len(set(map(str, self.values))) < len(self.values):
-            raise InputError(
-                f"{self.field}: one value at least, each once, not {', '.join(map(str, self.values)) or 'none'}"
-            )
+        check_members(self.members, "members")
+        check_values(self.field, self.values)
+
+
+def check_members(count: int, name: str) -> None:
+    """InputError for fewer than two; `name` is what the user calls them."""
+    if count < 2:
+        raise InputError(f"{name}: two at least, for their spread is what is measured, not {count}")
 
 
 def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -70,10 +74,12 @@ def learning_curve(
     `sizes`: training images; none: five, each twice the one before, the last all there are. `where`: folder, and data in
     memory. The test part is not read.
     """
-    if not sizes:
-        prepared = yield from prepare_all({"recipe": recipe}, where[1])
-        sizes = halved(prepared["recipe"])
-    curve = Curve("split.images", tuple(sorted(sizes)), members, engine)
+    check_members(members, "seeds")
+    check_engine(engine)
+    changed(recipe, FIELD, min(sizes, default=None))  # what it refuses is told before any data are read
+    prepared = yield from quietly(prepare_all({"recipe": recipe}, where[1]), "data")
+    sizes = (yield from within(sizes, prepared["recipe"])) if sizes else halved(prepared["recipe"])
+    curve = Curve(FIELD, sizes, members, engine)
     varied = {str(size): changed(recipe, curve.field, size) for size in curve.values}
     study, runs = yield from trained("learning-curve", recipe, varied, curve, where)
     rows: list[Record] = []
@@ -94,6 +100,19 @@ def learning_curve(
 def grown(row: Record) -> str:
     score = row["accuracy"]
     return f"{row['images']:,} images: accuracy {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
+
+
+def within(sizes: Sequence[int], prepared: Prepared) -> Work[list[int]]:
+    """The sizes in order, each once, those beyond all training images as all of them; InputError where one is left."""
+    count = len(prepared.indices("train"))
+    if beyond := sorted({size for size in sizes if size > count}):
+        come = "comes" if len(beyond) == 1 else "come"
+        words = " and ".join(f"{size:,}" for size in beyond)
+        yield Note(f"sizes: there are {count:,} training images, which is what {words} {come} to")
+    found = sorted({min(size, count) for size in sizes})
+    if len(found) < 2:
+        raise InputError(f"sizes: a curve takes two sizes at least, and there is one, {found[0]:,} images")
+    return found
 
 
 def halved(prepared: Prepared) -> list[int]:
