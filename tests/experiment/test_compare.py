@@ -28,10 +28,11 @@ from saccade.data.store import open_stored
 from saccade.events import finish
 from saccade.experiment import fit, run, setup
 from saccade.experiment.advice import Budget, Spread, advice, duration, purchases
+from saccade.experiment.claim import said_by_ps, started
 from saccade.experiment.compare import Series, check_folds
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.engine import travels
-from saccade.experiment.folds import Folds, OutOfFold
+from saccade.experiment.folds import Folds, OutOfFold, out_of_fold
 from saccade.experiment.processes import Member, in_processes
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.setup import prepare
@@ -306,6 +307,26 @@ def test_a_study_at_which_another_process_works_is_left_alone(tmp_path: Path) ->
     assert open_study(place, "compare", recipe, {}).place == place
 
 
+def test_a_number_that_another_process_has_now_does_not_block_a_study(tmp_path: Path) -> None:
+    """As after a reboot: alive is a process with the owner's number, but it is not the one that wrote it."""
+    recipe = make_recipe({"data": "digits"})
+    place = open_study(tmp_path / "study", "compare", recipe, {}).place
+    kept = place / "study.pid"
+    assert kept.read_text() == f"{os.getpid()} {started(os.getpid())}\n"
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    boot, ticks = started(other.pid).split()
+    kept.write_text(f"{other.pid} {boot} {ticks}\n")
+    with pytest.raises(InputError, match=f"process {other.pid} is at work in this study"):
+        open_study(place, "compare", recipe, {})
+    for earlier in (f"{boot} {int(ticks) - 1}", f"another-boot {ticks}"):
+        kept.write_text(f"{other.pid} {earlier}\n")
+        assert open_study(place, "compare", recipe, {}).place == place
+    said = said_by_ps(other.pid)
+    assert said == "" or (said == said_by_ps(other.pid) and re.search(r"\d\d:\d\d:\d\d \d{4}", said))
+    other.communicate(b"\n")
+    assert started(other.pid) == ""
+
+
 def test_only_what_was_finished_was_looked_at(tmp_path: Path) -> None:
     """The record of an earlier look is still there while a growth is under way, and after it was stopped."""
     place, recipe = tmp_path / "study", make_recipe({"data": "digits"})
@@ -465,6 +486,21 @@ def test_data_of_a_recipe_file_give_way_to_the_data_that_are_named(tmp_path: Pat
     finish(work, lambda event: notes.append(getattr(event, "text", "")))
     said = [note for note in notes if "the recipe says" in note]
     assert said == ["b: the recipe says data: elsewhere; compared is on digits, as on the command line"]
+
+
+def test_without_the_store_no_image_is_taken_to_stand_alone(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, place = study
+    members = Folds(3).members(make_recipe({"data": "arrays", **SMALL}), "a", 0)
+    assert len(out_of_fold(Study(place), Folds(3), members).units) == 300
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "cleared"))
+    with pytest.raises(
+        InputError, match=r"cleared: the decoded images are gone, .* with --out decode them again and go on"
+    ):
+        out_of_fold(Study(place), Folds(3), members)
+    with pytest.raises(InputError, match="the decoded images are gone"):
+        Study(place).units("a-0-0-fold-0", "validation")
 
 
 # --- verdicts, without training
