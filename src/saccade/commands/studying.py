@@ -137,7 +137,7 @@ def crossval(  # noqa: PLR0913 - the words of the command line
     record = yield from cross_validate(recipe_of(data, **fields), how, folder_of(out), in_memory(data))
     shown = [each["id"] for each in record["label_errors"]]
     record = yield from kept(record, crossval_page(record, pictures_of(record["fingerprint"], shown)))
-    if final:
+    if "final" in record:
         yield from report_of(Path(record["final"]), folder.read_record(Path(record["final"])))
     return record
 

@@ -16,5 +16,5 @@ def check_values(field: str, values: Sequence[Any]) -> None:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether a field could not tell them apart; it can tell 1 from true."""
-    return a == b and isinstance(a, bool) == isinstance(b, bool)
+    """Whether a field could not tell them apart, as 1 and 1.0; it can tell 1 from true."""
+    return str(a) == str(b) or (a == b and isinstance(a, bool) == isinstance(b, bool))

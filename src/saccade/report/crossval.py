@@ -35,12 +35,19 @@ def crossval_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
         sections.per_class(record),
         sections.confidence(record),
         section("Labels to look at", suspects(record, pictures)),
-        section("Trained on all", tag("p", f"The run is in <code>{text(record['final'])}</code>."))
-        if "final" in record
-        else "",
+        on_all(record),
         tag("footer", f"Saccade, {text(record['study'])}; the test part that the data give was not read"),
     ]
     return document(f"{record['network']} on {record['data']}", "".join(body), "studies")
+
+
+def on_all(record: Record) -> str:
+    """Where the run on all images is, or why there is none; nothing where none was asked for."""
+    if "final_failed" in record:
+        return section("Trained on all", tag("p", f"The run on all images failed: {text(record['final_failed'])}"))
+    if "final" not in record:
+        return ""
+    return section("Trained on all", tag("p", f"The run is in <code>{text(record['final'])}</code>."))
 
 
 def intervals(record: Record) -> str:
