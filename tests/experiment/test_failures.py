@@ -143,7 +143,9 @@ def test_the_other_folds_are_kept_and_no_score_is_given(digits: Any, diverging: 
     diverging("run-0-0-fold-1")
     place = tmp_path / "study"
     words: dict[str, Any] = {"folds": 3, "engine": "serial", "out": place, **SMALL}
-    with pytest.raises(InputError, match=r"crossval: 1 of 3 runs failed \(run-0-0-fold-1\): (.|\n)*--out try the failed"):
+    with pytest.raises(
+        InputError, match=r"crossval: 1 of 3 runs failed \(run-0-0-fold-1\): (.|\n)*--out try the rest again"
+    ):
         finish(commands.crossval(digits, **words))
     assert len(list(place.glob("run-*/record.json"))) == 2
     assert not (place / "record.json").exists()

@@ -96,7 +96,8 @@ def compare(  # noqa: PLR0913 - the words of the command line
 
     `a`, `b` and so on to `h` (a by default as it is) are recipes: a name, a file, or a dictionary of fields, which may have
     "recipe" in it, `b={"network": "plain20"}`. All other fields as for train, for all recipes. `margin`: a difference in
-    accuracy that would not matter. `budget`: "20min", or seconds; repeats are then what it pays for.
+    accuracy that would not matter. `budget`: "20min", or seconds; repeats are then what it pays for. A recipe of which a
+    run fails has "failed", why, in place of scores; where one alone is left the verdict is "not comparable".
     """
     from saccade.experiment.compare import Comparison
     from saccade.experiment.compare import compare as work

@@ -21,8 +21,9 @@ def told(failed: Mapping[str, str], count: int) -> str:
 
 
 def check_done(records: Mapping[str, dict[str, Any]], kind: str) -> None:
-    """InputError where a run has failed, of a study that says nothing without it; the others are kept."""
+    """InputError where a run has failed, of a study that says nothing without it."""
     if failed := failures(records):
         raise InputError(
-            f"{kind}: {told(failed, len(records))}\nThe others are kept; the same words with --out try the failed again"
+            f"{kind}: {told(failed, len(records))}\nThere is no score without all folds. What is done is kept; "
+            "the same words with --out try the rest again"
         )

@@ -40,12 +40,13 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
 
 def trained(record: Record) -> str:
     """How much each recipe was trained; of several with a budget, those that were settled early were trained less."""
-    said: dict[int, list[str]] = {}
-    for name, row in scored(record["recipes"]).items():
+    said, there = dict[int, list[str]](), scored(record["recipes"])
+    for name, row in there.items():
         said.setdefault(row["repeats"], []).append(name)
+    alike = len(said) == 1 and len(there) == len(record["recipes"])
     runs = record["folds"] * record["seeds"]
     each = "; ".join(
-        f"{' and '.join(names) if len(said) > 1 else 'each recipe'}: {record['folds']} folds, divided {times(repeats)}, "
+        f"{'each recipe' if alike else ' and '.join(names)}: {record['folds']} folds, divided {times(repeats)}, "
         f"trained {times(record['seeds'])}, {runs * repeats} runs"
         for repeats, names in said.items()
     )
@@ -71,7 +72,8 @@ def overrun(record: Record) -> str:
     budget = record.get("budget")
     if budget is None or budget["round_seconds"] <= budget["seconds"]:
         return ""
-    return f" One round of folds takes {spelled(budget['round_seconds'])}, more than the budget of {spelled(budget['seconds'])}."
+    took, paid = spelled(budget["round_seconds"]), spelled(budget["seconds"])
+    return f" One round of folds takes {took}, more than the budget of {paid}."
 
 
 def certainty(record: Record) -> str:
