@@ -28,10 +28,12 @@ from saccade.data.store import open_stored
 from saccade.events import finish
 from saccade.experiment import fit, run, setup
 from saccade.experiment.advice import Budget, Spread, advice, duration, purchases
-from saccade.experiment.compare import Series, check_folds
+from saccade.experiment.claim import said_by_ps, started
+from saccade.experiment.compare import check_folds
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.engine import travels
-from saccade.experiment.folds import Folds, OutOfFold
+from saccade.experiment.folds import Folds, OutOfFold, out_of_fold
+from saccade.experiment.looks import Series, at_full_length, paid
 from saccade.experiment.processes import Member, in_processes
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.setup import prepare
@@ -253,12 +255,6 @@ def test_fewer_training_images_and_bootstrap_samples(digits: Any, tmp_path: Path
     assert (drawn == bootstrap_sample(np.arange(1000), 3)).all()
 
 
-def test_a_failed_run_is_reported_and_the_others_are_kept(digits: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="3 of 6 runs failed, the first \\(b-0-0-fold-0\\): the loss is"):
-        finish(commands.compare(digits, folds=3, out=tmp_path / "study", b={"optimizer": {"lr": 1e9}}, **SMALL))
-    assert len(list((tmp_path / "study").glob("a-*/record.json"))) == 3
-
-
 def test_processes_train_what_one_process_trains(digits: Any, study: Any, tmp_path: Path) -> None:
     """With the same number of threads to the bit; here processes have one, so nearly."""
     recipe = make_recipe({"data": "arrays", **SMALL})
@@ -304,6 +300,26 @@ def test_a_study_at_which_another_process_works_is_left_alone(tmp_path: Path) ->
         open_study(place, "compare", recipe, {})
     other.communicate(b"\n")
     assert open_study(place, "compare", recipe, {}).place == place
+
+
+def test_a_number_that_another_process_has_now_does_not_block_a_study(tmp_path: Path) -> None:
+    """As after a reboot: alive is a process with the owner's number, but it is not the one that wrote it."""
+    recipe = make_recipe({"data": "digits"})
+    place = open_study(tmp_path / "study", "compare", recipe, {}).place
+    kept = place / "study.pid"
+    assert kept.read_text() == f"{os.getpid()} {started(os.getpid())}\n"
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    boot, ticks = started(other.pid).split()
+    kept.write_text(f"{other.pid} {boot} {ticks}\n")
+    with pytest.raises(InputError, match=f"process {other.pid} is at work in this study"):
+        open_study(place, "compare", recipe, {})
+    for earlier in (f"{boot} {int(ticks) - 1}", f"another-boot {ticks}"):
+        kept.write_text(f"{other.pid} {earlier}\n")
+        assert open_study(place, "compare", recipe, {}).place == place
+    said = said_by_ps(other.pid)
+    assert said == "" or (said == said_by_ps(other.pid) and re.search(r"\d\d:\d\d:\d\d \d{4}", said))
+    other.communicate(b"\n")
+    assert started(other.pid) == ""
 
 
 def test_only_what_was_finished_was_looked_at(tmp_path: Path) -> None:
@@ -365,6 +381,64 @@ def test_with_a_budget_repeats_are_what_it_pays_for(digits: Any, tmp_path: Path,
     assert (decided["verdict"], decided["repeats"], decided["level"]) == ("a", 1, 0.975)
 
 
+def test_a_round_that_is_longer_than_the_budget_is_told_before_and_after(digits: Any, tmp_path: Path) -> None:
+    words: dict[str, Any] = {"folds": 2, "b": {"seed": 7}, "engine": "serial", **SMALL, "epochs": 1}
+    place, notes = tmp_path / "study", list[str]()
+    work = commands.compare(digits, budget=1e-3, out=place, **words)
+    record = finish(work, lambda event: notes.append(getattr(event, "text", "")))
+    foreseen = [
+        i for i, note in enumerate(notes) if "for its training steps alone, more than the budget of 0.001 s" in note
+    ]
+    first = next(i for i, note in enumerate(notes) if note.startswith("[1/4]"))
+    assert [i < first for i in foreseen] == [True]
+    took = [note for note in notes if note.startswith("a round of folds takes")]
+    assert len(took) == 1
+    assert took[0].endswith("s, more than the budget of 0.001 s, so it is the only one")
+    assert record["budget"]["seconds"] == 1e-3 < record["budget"]["round_seconds"]
+    assert "more than the budget of 0.001 s." in (place / "report.html").read_text()
+    notes.clear()
+    finish(
+        commands.compare(digits, budget=1e-3, out=place, **words), lambda event: notes.append(getattr(event, "text", ""))
+    )
+    assert not any("training steps alone" in note for note in notes)  # they are trained already
+
+
+def test_a_budget_that_is_kept_is_not_said_to_be_overrun(
+    digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Series, "seconds", lambda self, records: 400.0)
+    words: dict[str, Any] = {"folds": 2, "b": {"seed": 7}, "engine": "serial", **SMALL, "epochs": 1}
+    notes: list[str] = []
+    work = commands.compare(digits, budget=600, out=tmp_path / "study", **words)
+    finish(work, lambda event: notes.append(getattr(event, "text", "")))
+    assert "a round of folds takes 400 s; the budget pays for 1" in notes
+    assert not any("more than the budget" in note for note in notes)
+    assert "more than the budget" not in (tmp_path / "study" / "report.html").read_text()
+
+
+def test_the_number_of_rounds_does_not_hang_on_where_runs_were_stopped() -> None:
+    """Two runs of the same speed, of which one was stopped early, are counted alike."""
+    whole = {"seconds": 21.0, "times": {"training": 16.0, "validation": 4.0}, "epochs": {"planned": 10, "trained": 10}}
+    early = {"seconds": 7.0, "times": {"training": 4.8, "validation": 1.2}, "epochs": {"planned": 10, "trained": 3}}
+    assert at_full_length(whole) == at_full_length(early) == pytest.approx(21)
+    assert paid(50.0, 21.0, True) == (
+        "a round of folds takes 21 s, counted as if no run had been stopped early; the budget pays for 2"
+    )
+
+
+def test_rounds_of_runs_that_are_stopped_early_are_counted_whole(digits: Any, tmp_path: Path) -> None:
+    words = {"folds": 2, "b": {"seed": 7}, "engine": "serial", **SMALL, "epochs": 40, "stop": {"patience": 1}}
+    notes: list[str] = []
+    record = finish(
+        commands.compare(digits, budget=1e-3, out=tmp_path / "study", **words),
+        lambda event: notes.append(getattr(event, "text", "")),
+    )
+    met = [read(file.parent) for file in (tmp_path / "study").glob("*/record.json")]
+    assert all(each["epochs"]["trained"] < 40 for each in met)
+    assert record["budget"]["round_seconds"] > 1.2 * sum(each["seconds"] for each in met)
+    assert any("counted as if no run had been stopped early, more than the budget" in note for note in notes)
+
+
 def test_of_three_the_settled_one_trains_no_more(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Series, "seconds", lambda self, records: 10.0)
     words: dict[str, Any] = {"folds": 5, "margin": 1e-6, "b": {"seed": 7}, "c": {"optimizer": {"lr": 1e-5}}}
@@ -413,8 +487,12 @@ WRONG = {
     "differ in split.test": "--b.split.test 0.1",
     'there is no field "netwrok".*network': "--b.netwrok plain20",
     "--b.network needs a value": "--b.network",
+    "compare: --b needs a value": "--b --out study",
+    "compare: --b.network needs a value": "--b.network --out study",
+    "a and b differ in data, which a comparison has in common": "--network lenet5 --b.data mnist",
+    "are the same recipe": "--network lenet5 --b.data=digits",
     'engine: "serail" is none of auto, serial, processes, batched, did you mean "serial"': "--b.epochs 2 --engine serail",
-    "400 folds: the rarest class has only": "--b.epochs 2 --folds 400",
+    "400 folds: the rarest class has only 174 images \\(or groups\\)": "--b.epochs 2 --folds 400",
     'there is no network "plain21"': "--b.network plain21",
     "budget: a positive time such as 20min, not 0 s": "--b.epochs 2 --budget 0s",
     'budget: a positive time such as 90s, 20min or 2h, not "-5s"': "--b.epochs 2 --budget -5s",
@@ -431,6 +509,51 @@ def test_bad_words_get_one_clear_line(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("saccade: ")
     assert re.search(said, error), error
+
+
+def test_one_image_of_a_class_is_not_several() -> None:
+    with pytest.raises(InputError, match=r"3 folds: the rarest class has only 1 image \(or group\) to divide among them"):
+        folded(np.array([0, 0, 0, 1]), np.full(4, "train"), np.arange(4), Fold(0, 3), 0)
+
+
+def test_recipes_with_data_of_their_own_are_refused(digits: Any, tmp_path: Path) -> None:
+    images, labels = digits
+    for own in ("mnist", (images[::-1], labels[::-1])):
+        with pytest.raises(InputError, match="compare: a and b differ in data"):
+            finish(commands.compare(digits, b={"data": own}, out=tmp_path / "study", **SMALL))
+    with pytest.raises(InputError, match="compare: a and b are the same recipe"):
+        finish(commands.compare(digits, b={"data": digits}, out=tmp_path / "study", **SMALL))
+    assert not (tmp_path / "study").exists()
+
+
+def test_data_of_a_recipe_file_give_way_to_the_data_that_are_named(tmp_path: Path) -> None:
+    """As for `saccade train DATA --recipe FILE`; without DATA the files have to agree."""
+    files = {}
+    for name, data in {"a": "digits", "b": "elsewhere"}.items():
+        files[name] = tmp_path / f"{name}.yaml"
+        files[name].write_text(f"data: {data}\nnetwork: lenet5\nseed: {len(files)}\nepochs: 1\nplan: {{precision: fp32}}\n")
+    with pytest.raises(InputError, match="compare: a and b differ in data"):
+        finish(commands.compare(**files))
+    notes: list[str] = []
+    work = commands.compare("digits", folds=2, engine="serial", out=tmp_path / "study", **files)
+    finish(work, lambda event: notes.append(getattr(event, "text", "")))
+    said = [note for note in notes if "the recipe says" in note]
+    assert said == ["b: the recipe says data: elsewhere; compared is on digits, as on the command line"]
+
+
+def test_without_the_store_no_image_is_taken_to_stand_alone(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, place = study
+    members = Folds(3).members(make_recipe({"data": "arrays", **SMALL}), "a", 0)
+    assert len(out_of_fold(Study(place), Folds(3), members).units) == 300
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "cleared"))
+    with pytest.raises(
+        InputError, match=r"cleared: the decoded images are gone, .* with --out decode them again and go on"
+    ):
+        out_of_fold(Study(place), Folds(3), members)
+    with pytest.raises(InputError, match="the decoded images are gone"):
+        Study(place).units("a-0-0-fold-0", "validation")
 
 
 # --- verdicts, without training

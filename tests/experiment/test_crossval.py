@@ -15,10 +15,14 @@ from sklearn.metrics import accuracy_score
 
 from saccade import InputError, commands, statistics
 from saccade.cli import main
+from saccade.cli.studies import scored as scored_lines
 from saccade.cli.studies import searched
 from saccade.data.batches import Resident
 from saccade.events import finish
-from saccade.experiment import fit, run, setup
+from saccade.experiment import crossval, fit, run, setup
+from saccade.experiment.crossval import SUSPECTS
+from saccade.experiment.folds import OutOfFold
+from saccade.report.crossval import crossval_page
 
 SMALL: dict[str, Any] = {
     "network": "lenet5",
@@ -159,6 +163,32 @@ def test_wrong_labels_are_among_those_to_look_at(nested: Any) -> None:
     assert page.count("<img") == min(24, len(suspects))
 
 
+def test_of_many_labels_to_look_at_all_are_counted(nested: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, place = nested
+    assert record["label_errors_found"] == len(record["label_errors"])
+    with np.load(place / "out-of-fold.npz") as found:
+        likely, labels, ids = (found[name] for name in ("probabilities_recipe", "labels", "ids"))
+    wrong = (labels + 1) % 10  # all of them: what the networks say is another class than the label for most
+    every = OutOfFold(ids, wrong, np.arange(300) // 2, likely, np.arange(300)[None] % 3)
+    total = len(statistics.likely_label_errors(wrong, likely[0, 0]))
+    assert total > SUSPECTS
+    said = record | crossval.described(every, read(place / "run-0-0-fold-0"), crossval.CrossValidation())
+    assert (said["label_errors_found"], len(said["label_errors"])) == (total, SUSPECTS)
+    assert f"{total} labels to look at; record.json lists the {SUSPECTS} most doubtful" in scored_lines(said)
+    page = crossval_page(said, {})
+    assert f"{total} images are confidently another class" in page
+    assert f"The 24 most doubtful are shown, {SUSPECTS} are in record.json" in page
+
+
+def test_the_page_of_a_cross_validation_says_what_its_intervals_go_over(nested: Any) -> None:
+    record, place = nested
+    assert record["units"] == 300
+    page = (place / "report.html").read_text()
+    assert "both over images." in page
+    assert "groups" not in page
+    assert "both over 150 groups of images" in crossval_page(record | {"units": 150}, {})
+
+
 def test_it_goes_on_where_it_was_stopped(nested: Any, digits: Any) -> None:
     record, place = nested
     images, labels = digits
@@ -295,11 +325,53 @@ def test_values_to_search_are_read_from_the_command_line() -> None:
         searched(["0.1"], "search")
 
 
+def test_searches_that_are_written_one_by_one_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def crossval(*_: Any, search: dict[str, Any], **__: Any) -> Any:
+        asked.append(search)
+        raise InputError("enough")
+
+    monkeypatch.setattr(commands, "crossval", crossval)
+    assert main("crossval digits --search lr=0.1,lr=0.2 --search wd=0 mix.mixup=0,1".split()) == 2
+    assert main("crossval digits".split()) == 2
+    assert asked == [{"optimizer.lr": [0.1, 0.2], "optimizer.weight_decay": [0], "mix.mixup": [0, 1]}, {}]
+
+
+@pytest.mark.parametrize("values", [[], [0.1, 0.1], [1, 1.0], "sgd"])
+def test_values_to_choose_from_are_several_and_each_once(values: Any, digits: Any) -> None:
+    with pytest.raises(InputError, match=r"optimizer\.lr: one value at least, each once, not "):
+        finish(commands.crossval(digits, search={"optimizer.lr": values}, **SMALL))
+    with pytest.raises(InputError, match=r"optimizer\.lr: one value at least, each once, not "):
+        finish(commands.bias_variance(digits, {"optimizer.lr": values}, **SMALL))
+
+
+def test_sizes_beyond_all_images_are_all_images_and_are_said(digits: Any, tmp_path: Path) -> None:
+    notes: list[str] = []
+    work = commands.learning_curve(digits, [100, 5000, 100, 9000], 2, "serial", tmp_path / "study", **SMALL | {"epochs": 1})
+    record = finish(work, lambda event: notes.append(getattr(event, "text", "")))
+    assert [(row["value"], row["images"]) for row in record["rows"]] == [(100, 101), (205, 205)]
+    assert "sizes: there are 205 training images, which is what 5,000 and 9,000 come to" in notes
+
+
 WRONG = {
     'there is no field "optimizer.rl"': "crossval digits --search optimizer.rl=1,2",
     "optimizer.lr should be greater than 0, not -1": "crossval digits --search lr=-1,1",
     "split.folds is nothing to be chosen": "crossval digits --search split.folds=2,3",
     "inner: two folds at least": "crossval digits --search lr=1,2 --inner 1",
+    "optimizer.lr: one value at least, each once, not 0.1, 0.1": "crossval digits --search lr=0.1,0.1",
+    "search: lr has an empty value; write lr=0.01,0.1": "crossval digits --search lr=",
+    "search: lr has an empty value; write": "crossval digits --search lr=0.1,",
+    "vary: lr has an empty value; write lr=0.01,0.1": "bias-variance digits --vary lr=",
+    "vary: one field, not 2 .optimizer.lr, optimizer.weight_decay.": "bias-variance digits --vary lr=1,2 --vary wd=0,1",
+    "seeds: two at least, for their spread is what is measured, not 0": "learning-curve digits --seeds 0",
+    "split.images should be greater than or equal to 2, not 0": "learning-curve digits --network lenet5 --sizes 0,100",
+    "sizes: a curve takes two sizes at least, and there is one, 1,222 images": (
+        "learning-curve digits --network lenet5 --sizes 5000,100000"
+    ),
+    "sizes: a curve takes two sizes at least, and there is one, 100 images": (
+        "learning-curve digits --network lenet5 --sizes 100"
+    ),
     "2 at least, not 1": "crossval digits --folds 1",
     "vary: one field, not 2": "bias-variance digits --vary lr=1,2 wd=0,1",
     "members: two at least": "bias-variance digits --vary lr=1,2 --members 1",

@@ -35,7 +35,8 @@ def add_members(parser: Parser, count: int, meaning: str) -> None:
 
 def said(record: dict[str, Any]) -> str:
     """The score, what it is more than that of the members, and the score out of bag."""
-    count = len(record["members"])
+    failed = record.get("failed", [])
+    count = f"{len(record['members'])}{f' ({len(failed)} failed and left out)' if failed else ''}"
     lines = []
     for part in [part for part in ("test", "validation") if part in record["scores"]][:1]:
         score, gain = record["scores"][part]["accuracy"], record["gain"]

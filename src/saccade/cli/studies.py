@@ -80,7 +80,7 @@ def compare(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.verdict import sized, together
+    from saccade.experiment.verdict import NOT_COMPARABLE, sized, together
 
     def said(record: dict[str, Any]) -> str:
         rows = [f"{name}  {scored_row(row)}" for name, row in record["recipes"].items()]
@@ -89,12 +89,16 @@ def compare(parser: Parser, words: list[str]) -> int:
 
     names = ("folds", "repeats", "seeds", "margin", "budget", "engine", "out")
     work = commands.compare(options.data, **{name: getattr(options, name) for name in names}, **given, **own)
-    return studied(work, options.json, said)
+    return studied(work, options.json, said, lambda record: 2 if record["verdict"] == NOT_COMPARABLE else 0)
 
 
 def scored_row(row: dict[str, Any]) -> str:
-    score, own = row["accuracy"], ", ".join(f"{field} {value}" for field, value in row["differs"].items())
-    return f"{row['network']}{f' ({own})' if own else ''}: {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
+    own = ", ".join(f"{field} {value}" for field, value in row["differs"].items())
+    named = f"{row['network']}{f' ({own})' if own else ''}"
+    if "failed" in row:
+        return f"{named}: {row['failed']}"
+    score = row["accuracy"]
+    return f"{named}: {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
 def crossval(parser: Parser, words: list[str]) -> int:
@@ -102,6 +106,7 @@ def crossval(parser: Parser, words: list[str]) -> int:
     parser.add_argument(
         "--search",
         nargs="+",
+        action="extend",
         default=[],
         metavar="F=A,B",
         help="values to choose from, such as lr=0.01,0.1 wd=0,5e-4: inner folds choose, outer folds report",
@@ -121,19 +126,26 @@ def crossval(parser: Parser, words: list[str]) -> int:
 
 def bias_variance(parser: Parser, words: list[str]) -> int:
     parser.add_argument(
-        "--vary", nargs="+", default=[], metavar="F=A,B", help="a field and its values, such as network.width=0.25,0.5,1"
+        "--vary",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="F=A,B",
+        help="a field and its values, such as network.width=0.25,0.5,1",
     )
     parser.add_argument("--members", type=int, default=10, metavar="M", help="bootstrap samples of each value (default 10)")
     add_study(parser)
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.curves import words_of
+    from saccade.experiment.curves import left_out, words_of
 
     work = commands.bias_variance(
         options.data, searched(options.vary, "vary"), options.members, options.engine, options.out, **given
     )
-    return studied(work, options.json, lambda r: "\n".join(words_of(r["field"], row) for row in r["rows"]))
+    return studied(
+        work, options.json, lambda r: "\n".join([*(words_of(r["field"], row) for row in r["rows"]), *left_out(r)])
+    )
 
 
 def learning_curve(parser: Parser, words: list[str]) -> int:
@@ -145,36 +157,42 @@ def learning_curve(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.curves import grown
+    from saccade.experiment.curves import grown, left_out
 
     sizes = numbers(options.sizes) if options.sizes else []
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
         raise InputError(f'sizes: whole numbers, such as 100,1000, not "{options.sizes}"')
     work = commands.learning_curve(options.data, sizes, options.seeds, options.engine, options.out, **given)
-    return studied(work, options.json, lambda r: "\n".join(map(grown, r["rows"])))
+    return studied(work, options.json, lambda r: "\n".join([*map(grown, r["rows"]), *left_out(r)]))
 
 
 def scored(record: dict[str, Any]) -> str:
-    score, suspects = record["scores"]["out_of_fold"]["accuracy"], len(record["label_errors"])
+    score, suspects = record["scores"]["out_of_fold"]["accuracy"], record["label_errors_found"]
+    listed = len(record["label_errors"])
+    where = ", in the report" if listed == suspects else f"; record.json lists the {listed} most doubtful"
     lines = [
         f"accuracy {score['value']:.4f} (95 % interval {score['low']:.4f} to {score['high']:.4f}, n = {score['n']:,}), "
         f"each image scored by networks that had not seen it"
     ]
-    lines += [f"{suspects} labels to look at, in the report"] if suspects else []
+    lines += [f"{suspects:,} labels to look at{where}"] if suspects else []
     lines += [f"trained on all images: {record['final']}"] if "final" in record else []
+    lines += [f"the run on all images: {record['final_failed']}"] if "final_failed" in record else []
     return "\n".join(lines)
 
 
 def searched(words: list[str], option: str) -> dict[str, list[Any]]:
     """{"optimizer.lr": [0.01, 0.1], ...} of "lr=0.01,0.1,wd=0" and of the same in several words."""
     found: dict[str, list[Any]] = {}
-    name = ""
+    name = typed = ""
     for part in ",".join(words).split(",") if words else ():
         before, equals, value = part.rpartition("=")
         if equals:
+            typed = before
             name = next((field for field, short in SHORT.items() if f"--{before}" in short), before.strip("-"))
         if not name:
             raise InputError(f'{option}: write a field and its values, such as lr=0.01,0.1, not "{part}"')
+        if not value:
+            raise InputError(f"{option}: {typed} has an empty value; write {typed}=0.01,0.1")
         found.setdefault(name, []).append(scalar(value))
     return found
 
@@ -196,7 +214,7 @@ def lettered(words: list[str]) -> tuple[list[str], dict[str, Any]]:
         if field != "recipe" and field not in names:
             raise InputError(f'compare: there is no field "{field}" for --{letter}.{field}{suggestion(field, names)}')
         if value is None:
-            if i == len(words):
+            if i == len(words) or words[i].startswith("--"):
                 raise InputError(f"compare: --{letter}{'.' + field if found[2] else ''} needs a value")
             value, i = words[i], i + 1
         given.setdefault(letter, {})[field] = value
@@ -232,17 +250,20 @@ def add_study(parser: Parser) -> None:
     parser.add_argument("--out", metavar="DIR", help=OUT)
 
 
-def studied(work: Any, as_json: bool, text: Callable[[Any], str]) -> int:
+def studied(work: Any, as_json: bool, text: Callable[[Any], str], code: Callable[[Any], int] = lambda record: 0) -> int:
+    """Show the work and its answer; the exit code is what `code` makes of it, 130 where the user has stopped it."""
     from saccade.experiment.fit import Interrupted
 
     shown: list[str] = []
     on_one_screen = not as_json and sys.stdout.isatty() and sys.stderr.isatty()
     try:
-        return answer(show(noting(work, shown) if on_one_screen else work), as_json, lambda r: unseen(text(r), shown))
+        record = show(noting(work, shown) if on_one_screen else work)
     except Interrupted as stop:
         folder = Path(str(stop)).parent
         print(f"\nstopped; nothing is lost: the same words with --out {folder} go on", file=sys.stderr)
         return 130
+    answer(record, as_json, lambda r: unseen(text(r), shown))
+    return code(record)
 
 
 def noting(work: Any, shown: list[str]) -> Any:

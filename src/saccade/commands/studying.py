@@ -11,6 +11,7 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.recipe import Recipe
+from saccade.experiment.recipe_files import read_recipe, recipe_file
 from saccade.writing import check_output, write_text
 
 Record = dict[str, Any]
@@ -100,7 +101,8 @@ def compare(  # noqa: PLR0913 - the words of the command line
 
     `a`, `b` and so on to `h` (a by default as it is) are recipes: a name, a file, or a dictionary of fields, which may have
     "recipe" in it, `b={"network": "plain20"}`. All other fields as for train, for all recipes. `margin`: a difference in
-    accuracy that would not matter. `budget`: "20min", or seconds; repeats are then what it pays for.
+    accuracy that would not matter. `budget`: "20min", or seconds; repeats are then what it pays for. A recipe of which a
+    run fails has "failed", why, in place of scores; where one alone is left the verdict is "not comparable".
     """
     from saccade.experiment.compare import Comparison
     from saccade.experiment.compare import compare as work
@@ -110,6 +112,7 @@ def compare(  # noqa: PLR0913 - the words of the command line
     own = {name: fields.pop(name) for name in LETTERS if name in fields}
     how = Comparison(Folds(folds, repeats, seeds), margin, seconds_of(budget), engine)
     recipes = {name: lettered(name, data, own.get(name, {}), fields) for name in sorted({"a", *own})}
+    yield from overruled(data, own)
     record = yield from work(recipes, how, folder_of(out), in_memory(data))
     shown = [each["id"] for pair in record["pairs"] for key in ("better", "worse") for each in pair["flips"][key]]
     return (yield from kept(record, compare_page(record, pictures_of(record["fingerprint"], shown))))
@@ -140,7 +143,7 @@ def crossval(  # noqa: PLR0913 - the words of the command line
     record = yield from cross_validate(recipe_of(data, **fields), how, folder_of(out), in_memory(data))
     shown = [each["id"] for each in record["label_errors"]]
     record = yield from kept(record, crossval_page(record, pictures_of(record["fingerprint"], shown)))
-    if final:
+    if "final" in record:
         yield from report_of(Path(record["final"]), folder.read_record(Path(record["final"])))
     return record
 
@@ -167,7 +170,7 @@ def bias_variance(
     if len(varied) != 1:
         raise InputError(f"vary: one field, not {len(varied)} ({', '.join(varied)})")
     ((field, values),) = varied.items()
-    record = yield from work(recipe, Curve(field, tuple(values), members, engine), folder_of(out), in_memory(data))
+    record = yield from work(recipe, Curve(field, values, members, engine), folder_of(out), in_memory(data))
     return (yield from kept(record, bias_variance_page(record)))
 
 
@@ -189,16 +192,44 @@ def learning_curve(
 
 
 def lettered(letter: str, data: Any, own: str | Path | dict[str, Any], common: dict[str, Any]) -> Recipe:
-    """The recipe of one letter: the fields for all, then its own; InputError that names the letter."""
-    own = {"recipe": own} if isinstance(own, str | Path) else dict(own)
-    both = dict(common)
+    """The recipe of one letter: the fields for all, then its own; InputError that names the letter.
+
+    Data of its own are for a comparison that names none for all.
+    """
+    from saccade.experiment.compare import not_shared
+
+    own = worded(own)
+    both, its = dict(common), own.pop("data", data)
+    if not same_data(its, data) and (data is not None or in_memory(its) is not None):
+        raise not_shared("a", "b" if letter == "a" else letter, "data")
     for name, value in own.items():
         known = both.get(name)
         both[name] = known | value if isinstance(value, dict) and isinstance(known, dict) else value
     try:
-        return recipe_of(data, **both)
+        return recipe_of(its, **both)
     except InputError as error:
         raise InputError(f"{letter}: {error}") from None
+
+
+def same_data(one: Any, other: Any) -> bool:
+    return one is other or (in_memory(one) is in_memory(other) is None and str(one) == str(other))
+
+
+def worded(own: str | Path | dict[str, Any]) -> dict[str, Any]:
+    """The words of one letter: a name or a file is its recipe."""
+    return {"recipe": own} if isinstance(own, str | Path) else dict(own)
+
+
+def overruled(data: Any, own: Mapping[str, str | Path | dict[str, Any]]) -> Work[None]:
+    """A note for each recipe file that names other data than are compared on: DATA wins, as it does in train."""
+    if data is None:
+        return
+    for letter, words_ in own.items():
+        file = worded(words_).get("recipe")
+        said = read_recipe(recipe_file(file)).get("data") if file is not None else None
+        if said is not None and str(said) != str(data):
+            here = data if in_memory(data) is None else "the images in memory"
+            yield Note(f"{letter}: the recipe says data: {said}; compared is on {here}, as on the command line")
 
 
 def seconds_of(budget: float | str | None) -> float | None:

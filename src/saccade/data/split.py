@@ -78,7 +78,8 @@ def folded(labels: np.ndarray, parts: np.ndarray, units: np.ndarray, fold: Fold,
     pool = np.flatnonzero(np.isin(parts, ("train", "validation")))
     fewest = min((len(np.unique(units[pool][labels[pool] == label])) for label in np.unique(labels[pool])), default=0)
     if fewest < fold.count:
-        raise InputError(f"{fold.count} folds: the rarest class has only {fewest} images (or groups) to divide among them")
+        images = "image (or group)" if fewest == 1 else "images (or groups)"
+        raise InputError(f"{fold.count} folds: the rarest class has only {fewest} {images} to divide among them")
     # For thousands of images that each stand alone the grouped splitter takes seconds, the other none
     alone = len(np.unique(units[pool])) == len(pool)
     kind = StratifiedKFold if alone else StratifiedGroupKFold

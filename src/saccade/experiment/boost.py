@@ -3,7 +3,7 @@
 SAMME (Zhu, Zou, Rosset and Hastie 2009, Statistics and Its Interface 2:349), which with two classes is AdaBoost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
@@ -26,7 +26,7 @@ from saccade.experiment.ensemble import (
     networks,
     of_member,
 )
-from saccade.experiment.folds import check_done
+from saccade.experiment.failures import failures, told
 from saccade.experiment.predict import resident
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
@@ -59,7 +59,7 @@ class Round:
 
 
 def boost(recipe: Recipe, how: Boost, place: Path | None = None, data: Any = None) -> Work[Record]:
-    """Train members in turn and let them vote; ends early where a member leaves nothing to learn, or has learned nothing.
+    """Train members in turn and let them vote; ends early where a member leaves nothing to learn, or has not learned.
 
     A member is what it is after its last epoch: the images that would select one are not weighted as its own are.
     The test part is read once, by the ensemble.
@@ -137,7 +137,8 @@ class Series:
             weights = self.kept(member.name, store.ids[train], weights)
             file = str(self.weights_file(member.name).absolute())
             weighted = replace(member, recipe=member.recipe.changed(split={"weights": file}))
-            check_done((yield from self.study.runs([weighted])))
+            if failed := failures((yield from self.study.runs([weighted]))):
+                return rounds, [(yield from self.untrained(rounds, failed))]
             images = resident(model.load(self.study.place / member.name), store.pixels)
             wrong = self.named(member, images, train) != store.labels[train]
             error = error_of(weights, wrong)
@@ -161,6 +162,15 @@ class Series:
         if not rounds:
             raise InputError(f"boost: the first member {what}; more --epochs or another --lr would let it learn")
         said = f"member {len(rounds) + 1} {what}, so it is left out and boosting ends with {len(rounds)}"
+        yield Note(said)
+        return said
+
+    def untrained(self, rounds: Sequence[Round], failed: Mapping[str, str]) -> Work[str]:
+        """Why there is no member after these rounds; InputError where there are none."""
+        if not rounds:
+            raise InputError(f"boost: {told(failed, 1)}")
+        why = next(iter(failed.values()))
+        said = f"member {len(rounds) + 1} could not be trained, so boosting ends with {len(rounds)}: {why}"
         yield Note(said)
         return said
 

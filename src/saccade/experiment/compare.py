@@ -1,7 +1,6 @@
 """Which of several recipes is better on these images? Paired: the same folds, the same seeds, the same images."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,39 +11,16 @@ from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
-from saccade.experiment.advice import Budget
-from saccade.experiment.engine import Settled, check_engine, prepare_all, settle
-from saccade.experiment.folds import Folds, OutOfFold, check_done, keep, out_of_fold
-from saccade.experiment.processes import Member
+from saccade.experiment.engine import foreseen, prepare_all, settle
+from saccade.experiment.folds import Folds, OutOfFold, keep
+from saccade.experiment.looks import Comparison, Looked, Series, judged_once, spelled, two_looks
 from saccade.experiment.recipe import Recipe, different_fields, flat
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import open_study
-from saccade.experiment.terms import Terms
-from saccade.experiment.verdict import accuracy, concluded, counsel, judged, judged_pair, overall
+from saccade.experiment.verdict import accuracy
 
 Record = dict[str, Any]
-LEVEL = 0.95
-LOOKS = 2  # of a comparison with a budget: after one round of folds, and after all that the budget pays for
 SHARED = ("data", "split", "plan", "checkpoint.seconds")  # fields that a comparison has in common
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How it is run: folds, the difference in accuracy that would not matter, and seconds to be spent (None: no limit)."""
-
-    folds: Folds = field(default_factory=Folds)
-    margin: float = 0.005
-    budget: float | None = None
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.margin < 1:
-            raise InputError(f"margin: a difference in accuracy between 0 and 1, such as 0.005, not {self.margin:g}")
-        if self.budget is not None and self.folds.repeats > 1:
-            raise InputError("budget: repeats are what it pays for; leave --repeats out, or --budget")
-        if self.budget is not None and self.budget <= 0:
-            raise InputError(f"budget: a positive time such as 20min, not {self.budget:g} s")
-        check_engine(self.engine)
 
 
 def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -52,7 +28,7 @@ def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None =
 
     The interval is that of the corrected resampled t over folds, so it holds for other training images and seeds, too; of
     more than two recipes, the intervals and verdicts of all pairs hold at once (`Terms`). The test part that the data give
-    is not read.
+    is not read. A recipe of which a run fails has no score, and those that have one are compared.
     """
     check_recipes(recipes)
     first = next(iter(recipes.values()))
@@ -71,7 +47,9 @@ def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None =
         yield Note(looked_before(study.looks))
     settled = yield from settle(study, prepared, how.folds.runs * len(recipes), how.engine)
     series = Series(settled, {name: settled.recipes[name].changed(seed=recipes[name].seed) for name in recipes}, split_seed)
-    looked = yield from looks(series, how)
+    if how.budget is not None:
+        yield from forewarned(series, how, prepared)
+    looked = yield from (judged_once if how.budget is None else two_looks)(series, how)
     keep(study, looked.found)
     return {"study": str(study.place), "data": first.data, **described(series, how, looked), **looked.said()}
 
@@ -94,9 +72,11 @@ def check_recipes(recipes: Mapping[str, Recipe]) -> None:
         fields = different_fields(a, b)
         for name in fields:
             if any(name == shared or name.startswith(f"{shared}.") for shared in SHARED):
-                raise InputError(
-                    f"compare: {one} and {other} differ in {name}, which a comparison has in common; set it for both"
-                )
+                raise not_shared(one, other, name)
+
+
+def not_shared(one: str, other: str, field: str) -> InputError:
+    return InputError(f"compare: {one} and {other} differ in {field}, which a comparison has in common; set it for both")
 
 
 def check_different(recipes: Mapping[str, Recipe]) -> None:
@@ -127,109 +107,18 @@ def check_folds(prepared: Mapping[str, Prepared]) -> None:
             )
 
 
-@dataclass(frozen=True)
-class Series:
-    """The recipes under comparison with their study; `members` are the runs of some repeats."""
-
-    settled: Settled
-    recipes: Mapping[str, Recipe]
-    split_seed: int
-
-    def members(self, folds: Folds, name: str) -> list[Member]:
-        return folds.members(self.recipes[name], name, self.split_seed)
-
-    def train(self, folds: Folds, names: Sequence[str]) -> Work[dict[str, Record]]:
-        """All runs of these recipes, fold by fold, so that what is there at any moment is in pairs."""
-        several = [self.members(folds, name) for name in names]
-        records = yield from self.settled.study.runs([each for same in zip(*several, strict=True) for each in same])
-        check_done(records)
-        return records
-
-    def outcomes(self, folds: Folds, names: Sequence[str]) -> dict[str, OutOfFold]:
-        return {name: out_of_fold(self.settled.study, folds, self.members(folds, name)) for name in names}
-
-    def seconds(self, records: Mapping[str, Record]) -> float:
-        """What these runs took, or would take again."""
-        return sum(record["seconds"] for record in records.values()) / self.settled.study.processes
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What was found of each recipe, what is said of each pair, on what terms, and with a budget what more would take."""
-
-    found: dict[str, OutOfFold]
-    pairs: list[Record]
-    terms: Terms
-    budget: Budget | None = None
-
-    @property
-    def verdict(self) -> str:
-        return overall(list(self.found), self.pairs)
-
-    @property
-    def undecided(self) -> list[str]:
-        """The recipes that cannot yet be told from some other."""
-        pairs = [pair for pair in self.pairs if pair["verdict"] == "not distinguishable"]
-        return [name for name in self.found if any(name in (pair["a"], pair["b"]) for pair in pairs)]
-
-    def again(self, found: Mapping[str, OutOfFold]) -> "Looked":
-        """With more repeats of some recipes: pairs that were undecided are judged anew, what was decided stands."""
-        pairs = [
-            judged_pair((pair["a"], pair["b"]), (found[pair["a"]], found[pair["b"]]), self.terms)
-            if pair["verdict"] == "not distinguishable"
-            else pair
-            for pair in self.pairs
-        ]
-        return replace(self, found={**self.found, **found}, pairs=pairs)
-
-    def said(self) -> Record:
-        return {
-            **concluded(list(self.found), self.pairs, self.terms.margin),
-            **counsel(self.found, self.pairs, self.terms, self.budget),
-        }
-
-
-def looks(series: Series, how: Comparison) -> Work[Looked]:
-    """Train and judge: once, or in the two looks of a budget."""
-    names = list(series.recipes)
-    terms = Terms(how.margin, LEVEL, len(names) * (len(names) - 1) // 2)
-    if how.budget is not None:
-        return (yield from two_looks(series, how, terms))
-    yield from series.train(how.folds, names)
-    return judged_all(series.outcomes(how.folds, names), terms)
-
-
-def two_looks(series: Series, how: Comparison, terms: Terms) -> Work[Looked]:
-    """After one round of folds, and, unless that has answered, after as many rounds as the budget pays for.
-
-    Each look is taken at half of 5 %, so that together they say anything wrong in no more than 5 % (Bonferroni). For this
-    the number of rounds must not hang on outcomes: it hangs on the time of a round of all recipes alone. Of more than two
-    recipes, those that the first look has told from every other train no more. The time that they leave is not spent on the
-    rest: that would make the rounds hang on outcomes, and to allow for each number that might come (5 % divided once more)
-    costs wider intervals than the rounds would gain, since repeats share their images. Rounds are whole, and of two recipes
-    alike: an image counts once both have scored it, in every fold.
-    """
+def forewarned(series: Series, how: Comparison, prepared: Mapping[str, Prepared]) -> Work[None]:
+    """A note where one round of folds will take longer than the budget, by the measured rate of training steps."""
     assert how.budget is not None
-    once, names = replace(how.folds, repeats=1), list(series.recipes)
-    seconds = series.seconds((yield from series.train(once, names)))
-    rounds = int(how.budget // seconds)
-    yield Note(f"a round of folds takes {seconds:.0f} s; the budget pays for {max(1, rounds)}")
-    of_two = replace(terms, level=1 - (1 - LEVEL) / LOOKS)
-    first = judged_all(series.outcomes(once, names), terms if rounds < 2 else of_two, Budget(seconds, of_two))
-    if rounds < 2:
-        return first
-    if first.verdict != "not distinguishable":
-        yield Note("decided after one round: the rest of the budget is not spent")
-        return replace(first, budget=Budget(seconds, of_two, ended=True))
-    if settled := [name for name in names if name not in first.undecided]:
-        yield Note(f"settled after one round, and trained no more: {', '.join(settled)}")
-    folds = replace(how.folds, repeats=rounds)
-    yield from series.train(folds, first.undecided)
-    return first.again(series.outcomes(folds, first.undecided))
-
-
-def judged_all(found: dict[str, OutOfFold], terms: Terms, budget: Budget | None = None) -> Looked:
-    return Looked(found, judged(found, terms), terms, budget)
+    study, once = series.settled.study, how.folds
+    if any(study.is_finished(member) for name in series.recipes for member in series.members(once, name)):
+        return
+    seconds = sum(foreseen(study, each, once.runs) for each in prepared.values())
+    if seconds > how.budget:
+        yield Note(
+            f"a round of folds will take about {spelled(seconds)} for its training steps alone, more than the budget of "
+            f"{spelled(how.budget)}: it is trained all the same, for less says nothing"
+        )
 
 
 def described(series: Series, how: Comparison, looked: Looked) -> Record:
@@ -239,6 +128,8 @@ def described(series: Series, how: Comparison, looked: Looked) -> Record:
         name: folder.read_record(series.settled.study.place / series.members(Folds(), name)[0].name) for name in found
     }
     first, images = next(iter(records.values())), next(iter(found.values())).ids
+    rows = {name: row(series, name, found[name], records[name]) for name in found}
+    rows |= {name: untrained(series, name, why) for name, why in looked.failed.items()}
     return {
         "folds": how.folds.count,
         "repeats": max(len(each.fold) for each in found.values()),
@@ -249,9 +140,16 @@ def described(series: Series, how: Comparison, looked: Looked) -> Record:
         "interval_level": 1 - terms.alpha,
         "images": len(images),
         "classes": first["classes"],
-        "recipes": {name: row(series, name, found[name], records[name]) for name in found},
+        "recipes": {name: rows[name] for name in series.recipes},
         "fingerprint": first["images"]["fingerprint"],
+        **({} if looked.budget is None else {"budget": {"seconds": how.budget, "round_seconds": looked.budget.seconds}}),
     }
+
+
+def untrained(series: Series, name: str, why: str) -> Record:
+    """What there is to say of a recipe of which a run has failed."""
+    recipe = series.recipes[name]
+    return {"network": recipe.network, "differs": differs(next(iter(series.recipes.values())), recipe), "failed": why}
 
 
 def row(series: Series, name: str, found: OutOfFold, record: Record) -> Record:

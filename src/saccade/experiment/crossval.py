@@ -14,10 +14,12 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import outcome
 from saccade.experiment.engine import check_engine, prepare_all, settle
-from saccade.experiment.folds import Folds, OutOfFold, by_fold, check_done, keep, out_of_fold
+from saccade.experiment.failures import check_done, failures, told
+from saccade.experiment.folds import Folds, OutOfFold, by_fold, keep, out_of_fold
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
 from saccade.experiment.study import Study, open_study, quietly, validation_accuracy
+from saccade.experiment.values import check_values
 from saccade.experiment.verdict import accuracy
 from saccade.writing import write_text
 
@@ -43,8 +45,7 @@ class CrossValidation:
         for name, values in self.search.items():
             if name.split(".")[0] in ("data", "split", "seed", "plan"):
                 raise InputError(f"search: {name} is nothing to be chosen by accuracy")
-            if not values:
-                raise InputError(f"search: {name} has no values; write {name}=0.01,0.1")
+            check_values(name, values)
 
     @property
     def choices(self) -> list[Choice]:
@@ -77,15 +78,14 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
     chosen = yield from chosen_once(study, how, members)
     members = [Member(m.name, changed_fields(m.recipe, choice)) for m, choice in zip(members, chosen, strict=True)]
     records = yield from study.runs(members)
-    check_done(records)
+    check_done(records, "crossval")
     found = out_of_fold(study, how.folds, members)
     keep(study, {"recipe": found})
     record = {"study": str(study.place), "data": recipe.data, **described(found, records[members[0].name], how)}
     record["chosen"] = chosen if len(how.choices) > 1 else []
     if how.final:
-        record["final"] = yield from train_on_all(
-            study, how, complete, [each["epochs"]["best"] for each in records.values()]
-        )
+        best = [each["epochs"]["best"] for each in records.values()]
+        record |= yield from tried(train_on_all(study, how, complete, best))
     return record
 
 
@@ -137,6 +137,15 @@ def inner_members(how: CrossValidation, member: Member) -> list[list[Member]]:
     return rows
 
 
+def tried(final: Work[str]) -> Work[Record]:
+    """The folder of the last run or why it failed, which takes nothing away from the scores."""
+    try:
+        return {"final": (yield from final)}
+    except InputError as error:
+        yield Note(f"the run on all images failed, which takes nothing away from the scores: {error}")
+        return {"final_failed": str(error)}
+
+
 def train_on_all(study: Study, how: CrossValidation, recipe: Recipe, best: Sequence[int]) -> Work[str]:
     """The folder of a run on all images with what folds of all of them choose; nothing is left to measure it by.
 
@@ -147,7 +156,8 @@ def train_on_all(study: Study, how: CrossValidation, recipe: Recipe, best: Seque
     final = on_all(changed_fields(every, chosen[0]))
     if recipe.stop.patience is not None:
         final = final.changed(epochs=max(1, round(float(np.median(best)))))
-    check_done((yield from study.runs([Member("final", final)])))
+    if failed := failures((yield from study.runs([Member("final", final)]))):
+        raise InputError(told(failed, 1))
     return str(study.place / "final")
 
 
@@ -162,7 +172,7 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
     classes, likely = tuple(first["classes"]), found.probabilities[0, 0]
     words = outcome.describe(found.labels, likely, classes, found.units)
     words["scores"] = {"out_of_fold": words["scores"] | {"accuracy": accuracy(found).to_dict()}}
-    suspects = statistics.likely_label_errors(found.labels, found.mean)[:SUSPECTS]
+    suspects = statistics.likely_label_errors(found.labels, found.mean)
     return {
         "network": first["network"],
         "seed": first["seed"],
@@ -172,7 +182,9 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
         "classes": list(classes),
         "fingerprint": first["images"]["fingerprint"],
         "by_fold": by_fold(found.right, found).tolist(),
+        "units": len(np.unique(found.units)),
         **words,
+        "label_errors_found": len(suspects),
         "label_errors": [
             {
                 "id": str(found.ids[i]),
@@ -181,6 +193,6 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
                 "likely": classes[int(found.mean[i].argmax())],
                 "probability": float(found.mean[i].max()),
             }
-            for i in suspects
+            for i in suspects[:SUSPECTS]
         ],
     }

@@ -1,6 +1,6 @@
 """One field varied: where the error comes from (bias or variance), and what more images bring."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,16 @@ from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.division import check_scored
 from saccade.experiment.engine import check_engine, prepare_all, settle
-from saccade.experiment.folds import check_done
+from saccade.experiment.failures import failures, told
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
 from saccade.experiment.setup import Prepared
-from saccade.experiment.study import Study, open_study
+from saccade.experiment.study import Study, open_study, quietly
+from saccade.experiment.values import check_values
 from saccade.zoo import find
 
 Record = dict[str, Any]
+FIELD = "split.images"  # of a learning curve
 OPTION = "network."  # --vary network.width=0.5: an option of the network, not a field of the recipe
 SIZES = 5  # of a learning curve, each twice the one before
 SMALLEST = 2  # training images of a class, on average, at its left end
@@ -31,34 +33,37 @@ class Curve:
     """The field, its values, and how many runs there are at each of them."""
 
     field: str
-    values: tuple[Any, ...]
+    values: Sequence[Any]
     members: int = 5
     engine: str = "auto"
 
     def __post_init__(self) -> None:
         check_engine(self.engine)
-        if self.members < 2:
-            raise InputError(f"members: two at least, for their spread is what is measured, not {self.members}")
-        if not self.values or len(set(map(str, self.values))) < len(self.values):
-            raise InputError(
-                f"{self.field}: one value at least, each once, not {', '.join(map(str, self.values)) or 'none'}"
-            )
+        check_members(self.members, "members")
+        check_values(self.field, self.values)
+
+
+def check_members(count: int, name: str) -> None:
+    """InputError for fewer than two; `name` is what the user calls them."""
+    if count < 2:
+        raise InputError(f"{name}: two at least, for their spread is what is measured, not {count}")
 
 
 def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data: Any = None) -> Work[Record]:
     """Members on bootstrap samples for each value; their error, and the parts of it that they share and do not share.
 
-    Scored are the validation images, which here choose nothing: the last epoch is used. The test part is not read.
+    Scored are the validation images, which here choose nothing: the last epoch is used. The test part is not read. Members
+    that fail are left out and named; of a value that keeps fewer than two of them there is no row.
     """
     varied = {str(value): changed(recipe, curve.field, value).changed(split={"bootstrap": True}) for value in curve.values}
-    study, members = yield from trained("bias-variance", recipe, varied, curve, (place, data))
+    found = yield from trained("bias-variance", recipe, varied, curve, (place, data))
     rows = []
-    for value in curve.values:
-        names = [member.name for member in members[str(value)]]
-        parts = decompositions(*said(study, names), study.units(names[0], "validation"))
-        rows.append({"value": value, **about(study, members[str(value)][0]), **parts})
+    for point in found.points:
+        names = [member.name for member in point.members]
+        parts = decompositions(*said(found.study, names), found.study.units(names[0], "validation"))
+        rows.append({**point.about(found.study), **parts})
         yield Note(words_of(curve.field, rows[-1]))
-    return described(study, recipe, curve, rows)
+    return (yield from described(found, recipe, rows))
 
 
 def learning_curve(
@@ -70,30 +75,61 @@ def learning_curve(
     `sizes`: training images; none: five, each twice the one before, the last all there are. `where`: folder, and data in
     memory. The test part is not read.
     """
-    if not sizes:
-        prepared = yield from prepare_all({"recipe": recipe}, where[1])
-        sizes = halved(prepared["recipe"])
-    curve = Curve("split.images", tuple(sorted(sizes)), members, engine)
+    check_members(members, "seeds")
+    check_engine(engine)
+    changed(recipe, FIELD, min(sizes, default=None))  # what it refuses is told before any data are read
+    prepared = yield from quietly(prepare_all({"recipe": recipe}, where[1]), "data")
+    sizes = (yield from within(sizes, prepared["recipe"])) if sizes else halved(prepared["recipe"])
+    curve = Curve(FIELD, sizes, members, engine)
     varied = {str(size): changed(recipe, curve.field, size) for size in curve.values}
-    study, runs = yield from trained("learning-curve", recipe, varied, curve, where)
+    found = yield from trained("learning-curve", recipe, varied, curve, where)
     rows: list[Record] = []
-    last = None
-    for size in curve.values:
-        names = [member.name for member in runs[str(size)]]
-        likely, labels = said(study, names)
-        units, right = study.units(names[0], "validation"), (likely.argmax(-1) == labels).astype(np.float64)
-        row = {"value": size, **about(study, runs[str(size)][0])}
+    last: dict[int, np.ndarray] = {}
+    for point in found.points:
+        names = [member.name for member in point.members]
+        likely, labels = said(found.study, names)
+        units, right = found.study.units(names[0], "validation"), (likely.argmax(-1) == labels).astype(np.float64)
+        row = point.about(found.study)
         row["accuracy"] = statistics.share_over_runs(right, groups=units).to_dict()
         row["log_loss"] = float(np.mean([statistics.log_loss(labels, each) for each in likely]))
-        row |= {"gain": statistics.mean_over_runs(right - last, groups=units).to_dict()} if last is not None else {}
-        rows, last = [*rows, row], right
+        by_seed = {member.recipe.seed: each for member, each in zip(point.members, right, strict=True)}
+        rows, last = [*rows, row | gain(last, by_seed, units)], by_seed
         yield Note(grown(row))
-    return described(study, recipe, curve, rows)
+    return (yield from described(found, recipe, rows))
+
+
+def gain(before: dict[int, np.ndarray], after: dict[int, np.ndarray], units: np.ndarray) -> Record:
+    """What the runs (images,) with the seeds that both sizes have gained; nothing where there are fewer than two."""
+    both = sorted(set(before) & set(after))
+    if len(both) < 2:
+        return {}
+    differences = np.stack([after[seed] - before[seed] for seed in both])
+    return {"gain": statistics.mean_over_runs(differences, groups=units).to_dict()}
 
 
 def grown(row: Record) -> str:
     score = row["accuracy"]
-    return f"{row['images']:,} images: accuracy {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
+    return (
+        f"{row['images']:,} images: accuracy {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f}){fewer(row)}"
+    )
+
+
+def fewer(row: Record) -> str:
+    """By how many runs, where some have failed."""
+    return f", by {row['members']} runs: {', '.join(row['failed'])} failed" if row["failed"] else ""
+
+
+def within(sizes: Sequence[int], prepared: Prepared) -> Work[list[int]]:
+    """The sizes in order, each once, those beyond all training images as all of them; InputError where one is left."""
+    count = len(prepared.indices("train"))
+    if beyond := sorted({size for size in sizes if size > count}):
+        come = "comes" if len(beyond) == 1 else "come"
+        words = " and ".join(f"{size:,}" for size in beyond)
+        yield Note(f"sizes: there are {count:,} training images, which is what {words} {come} to")
+    found = sorted({min(size, count) for size in sizes})
+    if len(found) < 2:
+        raise InputError(f"sizes: a curve takes two sizes at least, and there is one, {found[0]:,} images")
+    return found
 
 
 def halved(prepared: Prepared) -> list[int]:
@@ -117,10 +153,38 @@ def changed(recipe: Recipe, field: str, value: Any) -> Recipe:
     return recipe.changed(network=network)
 
 
+@dataclass(frozen=True)
+class Point:
+    """A value with those of its members that were trained, and why each of the others failed."""
+
+    value: Any
+    members: list[Member]
+    failed: dict[str, str]
+
+    def about(self, study: Study) -> Record:
+        record = folder.read_record(study.place / self.members[0].name)
+        found = {"value": self.value, "parameters": record["parameters"], "images": record["splits"]["train"]["images"]}
+        return {**found, "members": len(self.members), "failed": list(self.failed)}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A curve with all its points."""
+
+    study: Study
+    curve: Curve
+    every: list[Point]
+
+    @property
+    def points(self) -> list[Point]:
+        """Those that keep two members at least, whose spread can be measured."""
+        return [point for point in self.every if len(point.members) > 1]
+
+
 def trained(
     kind: str, recipe: Recipe, varied: dict[str, Recipe], curve: Curve, where: tuple[Path | None, Any]
-) -> Work[tuple[Study, dict[str, list[Member]]]]:
-    """The members of every value, trained."""
+) -> Work[Trained]:
+    """The members of every value, trained; InputError where of no value there are two."""
     place, data = where
     prepared = yield from prepare_all(varied, data)
     first = next(iter(prepared.values()))
@@ -130,18 +194,27 @@ def trained(
     yield Note(f"writing to {study.place}")
     settled = yield from settle(study, prepared, curve.members * len(varied), curve.engine)
     split = {"seed": recipe.seed if recipe.split.seed is None else recipe.split.seed}
-    members = {
-        name: [
+    members = [
+        [
             Member(f"value-{k}-{i}", settled.recipes[name].changed(seed=recipe.seed + i, split=split))
             for i in range(curve.members)
         ]
         for k, name in enumerate(varied)
-    }
-    records = yield from settled.study.runs(
-        [each for i in range(curve.members) for each in (m[i] for m in members.values())]
+    ]
+    every = [each for same in zip(*members, strict=True) for each in same]
+    failed = failures((yield from settled.study.runs(every)))
+    found = Trained(
+        settled.study, curve, [point_of(value, own, failed) for value, own in zip(curve.values, members, strict=True)]
     )
-    check_done(records)
-    return settled.study, members
+    if not found.points:
+        raise InputError(f"{kind}: {told(failed, len(every))}")
+    return found
+
+
+def point_of(value: Any, members: Sequence[Member], failed: Mapping[str, str]) -> Point:
+    names = [member.name for member in members]
+    there = [member for member in members if member.name not in failed]
+    return Point(value, there, {name: failed[name] for name in names if name in failed})
 
 
 def said(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -154,11 +227,6 @@ def said(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
             rows.append(kept["probabilities"][order])
             labels = kept["labels"][order]
     return np.stack(rows), labels
-
-
-def about(study: Study, member: Member) -> Record:
-    record = folder.read_record(study.place / member.name)
-    return {"parameters": record["parameters"], "images": record["splits"]["train"]["images"]}
 
 
 def decompositions(likely: np.ndarray, labels: np.ndarray, units: np.ndarray) -> Record:
@@ -175,17 +243,33 @@ def decompositions(likely: np.ndarray, labels: np.ndarray, units: np.ndarray) ->
 def words_of(field: str, row: Record) -> str:
     found = row["log_loss"]
     parts = ", ".join(f"{name} {found[name]['value']:.3f}" for name in ("bias", "variance"))
-    return f"{field} {row['value']}: log loss {found['error']['value']:.3f} = {parts}"
+    return f"{field} {row['value']}: log loss {found['error']['value']:.3f} = {parts}{fewer(row)}"
 
 
-def described(study: Study, recipe: Recipe, curve: Curve, rows: Sequence[Record]) -> Record:
-    first = folder.read_record(study.place / "value-0-0")
-    return {
-        "study": str(study.place),
+def described(trained: Trained, recipe: Recipe, rows: Sequence[Record]) -> Work[Record]:
+    """The record, after a note for each value that is left out of the curve."""
+    first = folder.read_record(trained.study.place / trained.points[0].members[0].name)
+    record = {
+        "study": str(trained.study.place),
         "data": recipe.data,
         "network": first["network"],
-        "field": curve.field,
-        "members": curve.members,
+        "field": trained.curve.field,
+        "members": trained.curve.members,
         "scored": first["splits"]["validation"]["images"],
         "rows": list(rows),
+        "failed": [
+            {"value": point.value, "run": name, "why": why} for point in trained.every for name, why in point.failed.items()
+        ],
     }
+    for words in left_out(record):
+        yield Note(words)
+    return record
+
+
+def left_out(record: Record) -> list[str]:
+    """A line for each value of which too few members could be trained."""
+    there, missing = {str(row["value"]) for row in record["rows"]}, dict[str, dict[str, str]]()
+    for each in record["failed"]:
+        if str(each["value"]) not in there:
+            missing.setdefault(str(each["value"]), {})[each["run"]] = each["why"]
+    return [f"{record['field']} {value}: left out, {told(failed, record['members'])}" for value, failed in missing.items()]

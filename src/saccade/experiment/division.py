@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from saccade.data.cache import cache_folder
 from saccade.data.split import Fold, Fractions, folded, once, split, stratified, units_of
 from saccade.data.store import Store, open_stored
 from saccade.errors import InputError
@@ -66,10 +67,16 @@ def bootstrap_sample(train: np.ndarray, seed: int) -> np.ndarray:
 
 
 def units_among(ids: np.ndarray, fingerprint: str) -> np.ndarray:
-    """(N,) the groups and duplicates of the store that these images are of; each its own where the store is gone."""
+    """(N,) the groups and duplicates of the store that these images are of; InputError where the store is gone.
+
+    Taken each for itself instead, images of groups would have intervals that are too narrow.
+    """
     store = open_stored(fingerprint)
     if store is None:
-        return np.arange(len(ids))
+        raise InputError(
+            f"{cache_folder()}: the decoded images are gone, and with them which images belong together; "
+            "the same words with --out decode them again and go on"
+        )
     order = np.argsort(store.ids)
     return units_of(store.clusters, store.groups)[order[np.searchsorted(store.ids, ids, sorter=order)]]
 

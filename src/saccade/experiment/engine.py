@@ -136,6 +136,16 @@ def fastest(prepared: Prepared, runs: int) -> Engine:
     return min(seconds, key=lambda engine: seconds[engine])
 
 
+def foreseen(study: Study, prepared: Prepared, runs: int) -> float:
+    """Seconds that the training steps of so many runs take by their measured rate; all else comes on top."""
+    count = min(study.engine.at_once, runs)
+    with threads(max(1, cores() // count) if study.engine.kind == "processes" else torch.get_num_threads()):
+        together = rate(prepared, runs) * (count if study.engine.kind == "processes" else 1)
+    if study.engine.kind == "batched":
+        together = max(together, rate_of_fleet(prepared, count, together))
+    return runs * prepared.recipe.epochs * len(prepared.indices("train")) / together
+
+
 def rate(prepared: Prepared, runs: int) -> float:
     """Images a second of a training step with the threads that torch has now."""
     return images_per_second(choose_plan(prepared, runs), new_network(prepared), shape_of(prepared), classify.loss) or 1.0

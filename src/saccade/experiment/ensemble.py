@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.engine import check_engine, prepare_all, settle
-from saccade.experiment.folds import check_done
+from saccade.experiment.failures import failures, told
 from saccade.experiment.predict import resident, said, shares
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
@@ -53,7 +53,8 @@ def check_count(members: int) -> None:
 def bag(recipe: Recipe, how: Bag, place: Path | None = None, data: Any = None) -> Work[Record]:
     """Train each member on a bootstrap sample; the ensemble's probabilities are the mean of theirs (Breiman 1996).
 
-    The test part is read once, by the ensemble. Every training image is scored by those who did not draw it.
+    The test part is read once, by the ensemble. Every training image is scored by those who did not draw it. Members that
+    fail are left out, and named.
     """
     prepared = (yield from prepare_all({"recipe": recipe}, data))["recipe"]
     study = open_study(place, "bag", recipe, {"members": how.members}, data)
@@ -62,12 +63,24 @@ def bag(recipe: Recipe, how: Bag, place: Path | None = None, data: Any = None) -
     yield Note(f"writing to {study.place}")
     settled = yield from settle(study, {"recipe": prepared}, how.members, how.engine)
     complete = settled.recipes["recipe"]
-    own = of_member(complete, prepared).changed(split={"bootstrap": True})
-    members = seeded(own, "member", how.members)
-    check_done((yield from settled.study.runs(members)))
-    joint = Joint(settled.study, complete, prepared, members, Averaged(networks(study, members)))
+    members = seeded(of_member(complete, prepared).changed(split={"bootstrap": True}), "member", how.members)
+    failed = failures((yield from settled.study.runs(members)))
+    own = yield from without(failed, members)
+    trained = [member for member in members if member.name not in failed]
+    joint = Joint(settled.study, complete, prepared, trained, Averaged(networks(study, trained)))
     found = yield from out_of_bag(joint)
-    return (yield from completed(joint, {"ensemble": "bag", "out_of_bag": found}, members_of(joint)))
+    return (yield from completed(joint, {"ensemble": "bag", "out_of_bag": found, **own}, members_of(joint)))
+
+
+def without(failed: Mapping[str, str], members: Sequence[Member]) -> Work[Record]:
+    """What the record says of the members that failed; InputError where fewer than two are left."""
+    if len(members) - len(failed) < 2:
+        raise InputError(f"bag: {told(failed, len(members))}")
+    notes = [f"{name} could not be trained and is left out of the {len(members)}: {why}" for name, why in failed.items()]
+    for note in notes:
+        yield Note(note)
+    seeds = {member.name: member.recipe.seed for member in members}
+    return {"failed": [{"run": name, "seed": seeds[name], "why": why} for name, why in failed.items()], "notes": notes}
 
 
 def is_done(study: Study) -> bool:

@@ -113,14 +113,6 @@ def by_fold(values: np.ndarray, found: OutOfFold) -> np.ndarray:
     return np.array([[means[r][found.fold[r] == k].mean() for k in range(folds)] for r in range(len(means))])
 
 
-def check_done(records: Mapping[str, dict]) -> None:
-    """InputError where a run has failed; the others are kept."""
-    failed = {name: record["failed"] for name, record in records.items() if "failed" in record}
-    if failed:
-        name, why = next(iter(failed.items()))
-        raise InputError(f"{len(failed)} of {len(records)} runs failed, the first ({name}): {why}")
-
-
 def keep(study: Study, found: Mapping[str, OutOfFold]) -> None:
     """out-of-fold.npz: ids, labels, fold, and the probabilities (repeats, seeds, images, classes) of each recipe.
 

@@ -4,10 +4,8 @@ A study that was stopped goes on with the same words and folder: finished runs a
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +15,7 @@ import numpy as np
 from saccade.errors import InputError
 from saccade.events import Event, Note, Progress, Work, retold
 from saccade.experiment import folder
+from saccade.experiment.claim import claim
 from saccade.experiment.division import units_among
 from saccade.experiment.fleet import Fleets
 from saccade.experiment.processes import Member, in_processes, result
@@ -25,7 +24,7 @@ from saccade.experiment.run import resume, train
 from saccade.writing import write_text
 
 Record = dict[str, Any]
-WORDS, OWNER, LOOKED = "study.json", "study.pid", "looked"
+WORDS, LOOKED = "study.json", "looked"
 GROWS = {"compare": ("repeats", "seeds")}  # of a study, what may be more when it goes on: the runs of less are among them
 Result = TypeVar("Result")
 
@@ -187,26 +186,6 @@ def value_at(words: Record, path: Sequence[str]) -> str:
     for name in path:
         value = value.get(name)
     return "nothing" if value is None else "another" if isinstance(value, dict) else str(value)
-
-
-def claim(place: Path) -> None:
-    """Note that this process works in the study; InputError where another one that is alive does."""
-    file, owner = place / OWNER, os.getpid()
-    with suppress(OSError, ValueError):  # not there, or not whole
-        owner = int(file.read_text(encoding="utf-8"))
-    if owner != os.getpid() and is_alive(owner):
-        raise InputError(f"{place}: process {owner} is at work in this study; wait for it, or choose another --out")
-    write_text(file, f"{os.getpid()}\n")
-
-
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
 
 
 def validation_accuracy(record: Record) -> float:

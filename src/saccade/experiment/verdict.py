@@ -1,6 +1,6 @@
 """The verdict on recipes that were trained on the same folds: who is better, by how much, and on which images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +12,7 @@ from saccade.experiment.folds import Folds, OutOfFold, by_fold
 from saccade.experiment.terms import Terms
 
 Record = dict[str, Any]
+NOT_COMPARABLE = "not comparable"
 
 
 def judged(found: Mapping[str, OutOfFold], terms: Terms) -> list[Record]:
@@ -40,15 +41,22 @@ def judged_pair(names: tuple[str, str], found: tuple[OutOfFold, OutOfFold], term
     }
 
 
-def concluded(names: Sequence[str], pairs: Sequence[Record], margin: float) -> Record:
-    """The verdict on all, in a word and in a sentence."""
+def concluded(names: Iterable[str], pairs: Sequence[Record], margin: float, failed: Iterable[str] = ()) -> Record:
+    """The verdict on all, in a word and in a sentence; `failed`: recipes that could not be trained."""
     verdict = overall(names, pairs)
-    said = {"verdict": verdict, "difference": pairs[0]["difference"], "pairs": list(pairs)}
-    return said | {"headline": headline(verdict, pairs, margin)}
+    words = [headline(verdict, pairs, margin)] if pairs else []
+    words += [f"{' and '.join(failed)} could not be trained"] if failed else []
+    difference = pairs[0]["difference"] if pairs else None
+    return {"verdict": verdict, "difference": difference, "pairs": list(pairs), "headline": "; ".join(words)}
 
 
-def overall(names: Sequence[str], pairs: Sequence[Record]) -> str:
-    """The one that is better than every other; "equivalent" where all pairs are; else "not distinguishable"."""
+def overall(names: Iterable[str], pairs: Sequence[Record]) -> str:
+    """The one that is better than every other; "equivalent" where all pairs are; else "not distinguishable".
+
+    "not comparable" where there is no pair, since all but one could not be trained.
+    """
+    if not pairs:
+        return NOT_COMPARABLE
     for name in names:
         own = [pair for pair in pairs if name in (pair["a"], pair["b"])]
         if all(pair["verdict"] == name for pair in own):
@@ -113,6 +121,9 @@ def spread(a: OutOfFold, b: OutOfFold) -> Spread:
 
 def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Terms, budget: Budget | None = None) -> Record:
     """What to buy next; of several undecided pairs, for the one nearest to a decision and the one farthest from it."""
+    if not pairs:
+        tried = "The same words with --out try what failed again; with other fields of the recipe it is another study."
+        return {"advice": tried, "purchases": []}
     undecided = sorted(
         (pair for pair in pairs if pair["verdict"] == "not distinguishable"), key=lambda pair: pair["p_unadjusted"]
     )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from saccade.experiment.compare import looked_before
+from saccade.experiment.looks import spelled
 from saccade.experiment.verdict import sized
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import document, percent, section, table, tag, text
@@ -20,15 +21,18 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
     pairs = record["pairs"]
     head = tag("p", f"a comparison on {text(record['data'])}", class_="kicker")
     before = f" {capital(looked_before(record['looks']))}." if record["looks"] > 1 else ""
-    lead = f"{'; '.join(sized(pair) for pair in pairs)}. {trained(record)} {certainty(record)}{before}"
+    differ = f"{'; '.join(sized(pair) for pair in pairs)}. " if pairs else ""
+    lead = f"{differ}{trained(record)} {certainty(record) if pairs else ''}{before}{overrun(record)}"
     body = [
         tag("header", head + tag("h1", text(capital(named(record)))) + tag("p", text(lead), class_="lead")),
-        section("The difference", differences(pairs)),
-        section("What to buy next", tag("p", text(record["advice"])), bought(record["purchases"])),
-        section("The recipes", recipes(record["recipes"])),
-        section("Fold by fold", *(fold_by_fold(pair) for pair in pairs)),
+        section("The difference", differences(pairs)) if pairs else "",
+        section(
+            "What to buy next" if pairs else "What to do", tag("p", text(record["advice"])), bought(record["purchases"])
+        ),
+        section("The recipes", recipes(record["recipes"]), untrained(record["recipes"])),
+        section("Fold by fold", *(fold_by_fold(pair) for pair in pairs)) if pairs else "",
         *(flips(pair, record["classes"], pictures) for pair in pairs),
-        section("Where the spread comes from", *(spread(pair) for pair in pairs)),
+        section("Where the spread comes from", *(spread(pair) for pair in pairs)) if pairs else "",
         tag("footer", f"Saccade, {text(record['study'])}; the test part that the data give was not read"),
     ]
     return document(f"Comparison on {record['data']}", "".join(body), "studies")
@@ -36,18 +40,40 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
 
 def trained(record: Record) -> str:
     """How much each recipe was trained; of several with a budget, those that were settled early were trained less."""
-    said: dict[int, list[str]] = {}
-    for name, row in record["recipes"].items():
+    said, there = dict[int, list[str]](), scored(record["recipes"])
+    for name, row in there.items():
         said.setdefault(row["repeats"], []).append(name)
+    alike = len(said) == 1 and len(there) == len(record["recipes"])
     runs = record["folds"] * record["seeds"]
     each = "; ".join(
-        f"{' and '.join(names) if len(said) > 1 else 'each recipe'}: {record['folds']} folds, divided {times(repeats)}, "
+        f"{'each recipe' if alike else ' and '.join(names)}: {record['folds']} folds, divided {times(repeats)}, "
         f"trained {times(record['seeds'])}, {runs * repeats} runs"
         for repeats, names in said.items()
     )
     return (
         f"{record['images']:,} images, each scored by networks that had not seen it. {capital(each)}, on the same images."
     )
+
+
+def scored(rows: Mapping[str, Record]) -> dict[str, Record]:
+    """The recipes that could be trained."""
+    return {name: row for name, row in rows.items() if "failed" not in row}
+
+
+def untrained(rows: Mapping[str, Record]) -> str:
+    """Why the others could not; nothing where there are none."""
+    failed = [f"{name}: {row['failed']}" for name, row in rows.items() if "failed" in row]
+    words = "Could not be trained, and so has no score: without one fold not every image has one."
+    return tag("p", words) + tag("ul", "".join(tag("li", text(each)) for each in failed)) if failed else ""
+
+
+def overrun(record: Record) -> str:
+    """That the budget was not kept, where one round has taken more."""
+    budget = record.get("budget")
+    if budget is None or budget["round_seconds"] <= budget["seconds"]:
+        return ""
+    took, paid = spelled(budget["round_seconds"]), spelled(budget["seconds"])
+    return f" One round of folds takes {took}, more than the budget of {paid}."
 
 
 def certainty(record: Record) -> str:
@@ -131,16 +157,22 @@ def recipes(rows: Mapping[str, Record]) -> str:
             tag("b", text(name)),
             text(row["network"]),
             text(", ".join(f"{field} {value}" for field, value in row["differs"].items()) or "as asked for"),
-            percent(row["accuracy"]["value"]),
-            f"{percent(row['accuracy']['low'])} to {percent(row['accuracy']['high'])}",
-            f"{row['log_loss']:.4f}",
-            f"{row['parameters']:,}",
-            f"{row['seconds_of_a_run']:.1f} s",
+            *(["–"] * 5 if "failed" in row else measures(row)),
         ]
         for name, row in rows.items()
     ]
     columns = ("", "network", "what is its own", "accuracy", "95 % interval", "log loss", "parameters", "a run")
     return table(columns, cells, numbers=3)
+
+
+def measures(row: Record) -> list[str]:
+    return [
+        percent(row["accuracy"]["value"]),
+        f"{percent(row['accuracy']['low'])} to {percent(row['accuracy']['high'])}",
+        f"{row['log_loss']:.4f}",
+        f"{row['parameters']:,}",
+        f"{row['seconds_of_a_run']:.1f} s",
+    ]
 
 
 def fold_by_fold(pair: Record) -> str:

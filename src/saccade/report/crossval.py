@@ -12,11 +12,6 @@ from saccade.report.pictures import gallery, picture
 
 Record = dict[str, Any]
 PICTURED = 24
-INTERVALS = (
-    "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds. The others "
-    "are for the networks of the first division alone: Wilson for proportions, bootstrap for the rest, both over images; "
-    "where some belong together (groups, duplicates), over groups."
-)
 
 
 def crossval_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
@@ -35,17 +30,35 @@ def crossval_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
         tag("header", head + title + tag("p", lead, class_="lead")),
         section("Fold by fold", by_fold(record["by_fold"])),
         section("What was chosen", chosen(record)) if record["chosen"] else "",
-        sections.scores(record, INTERVALS),
+        sections.scores(record, intervals(record)),
         sections.confusion(record),
         sections.per_class(record),
         sections.confidence(record),
         section("Labels to look at", suspects(record, pictures)),
-        section("Trained on all", tag("p", f"The run is in <code>{text(record['final'])}</code>."))
-        if "final" in record
-        else "",
+        on_all(record),
         tag("footer", f"Saccade, {text(record['study'])}; the test part that the data give was not read"),
     ]
     return document(f"{record['network']} on {record['data']}", "".join(body), "studies")
+
+
+def on_all(record: Record) -> str:
+    """Where the run on all images is, or why there is none; nothing where none was asked for."""
+    if "final_failed" in record:
+        return section("Trained on all", tag("p", f"The run on all images failed: {text(record['final_failed'])}"))
+    if "final" not in record:
+        return ""
+    return section("Trained on all", tag("p", f"The run is in <code>{text(record['final'])}</code>."))
+
+
+def intervals(record: Record) -> str:
+    """What the intervals of the scores hold for."""
+    n = record["scores"]["out_of_fold"]["accuracy"]["n"]
+    grouped = f"{record['units']:,} groups of images (duplicates belong together too)"
+    return (
+        "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds. The "
+        "others are for the networks of the first division alone: Wilson for proportions, bootstrap for the rest, both "
+        f"over {grouped if record['units'] < n else 'images'}."
+    )
 
 
 def by_fold(rows: list[list[float]]) -> str:
@@ -72,9 +85,11 @@ def suspects(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
     found = record["label_errors"]
     if not found:
         return tag("p", "None: no image is confidently another class than its label says.")
+    count, listed = record["label_errors_found"], f", {len(found)} are in record.json" if len(found) > PICTURED else ""
+    fewer = f" The {PICTURED} most doubtful are shown{listed}." if count > PICTURED else ""
     words = (
-        f"{len(found)} images are confidently another class than their label says, by networks that had not seen them "
-        "(confident learning). Some are wrong labels, some hard images: look before you change one."
+        f"{count:,} images are confidently another class than their label says, by networks that had not seen them "
+        f"(confident learning). Some are wrong labels, some hard images: look before you change one.{fewer}"
     )
     shown = []
     for each in found[:PICTURED]:

@@ -36,6 +36,7 @@ def bias_variance_page(record: Record) -> str:
         tag("header", head + title + tag("p", lead, class_="lead")),
         section("The parts of the error", *charts),
         section("In numbers", numbers(field, rows)),
+        untrained(record),
         tag("footer", f"Saccade, {text(record['study'])}; the test part was not read"),
     ]
     return document(f"Bias and variance on {record['data']}", "".join(body), "studies")
@@ -58,6 +59,17 @@ def numbers(field: str, rows: Sequence[Record]) -> str:
     return table(columns, cells)
 
 
+def untrained(record: Record) -> str:
+    """The runs that failed; nothing where there are none."""
+    rows = [f"{each['run']}, at {record['field']} {each['value']}: {each['why']}" for each in record["failed"]]
+    words = (
+        f"A value is measured by those of its {record['members']} runs that came to their end; one with fewer than two is "
+        "left out."
+    )
+    listed = tag("ul", "".join(tag("li", text(row)) for row in rows))
+    return section("Could not be trained", tag("p", words) + listed) if rows else ""
+
+
 def learning_page(record: Record) -> str:
     rows = record["rows"]
     lines = [("accuracy", [row["accuracy"] for row in rows])]
@@ -65,6 +77,7 @@ def learning_page(record: Record) -> str:
         learning_head(record, rows),
         section("Accuracy by training images", banded("Accuracy", "", [row["images"] for row in rows], lines)),
         section("In numbers", by_size(rows)),
+        untrained(record),
         tag("footer", f"Saccade, {text(record['study'])}; the test part was not read"),
     ]
     return document(f"Learning curve on {record['data']}", "".join(body), "studies")

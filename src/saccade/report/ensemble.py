@@ -25,7 +25,8 @@ def members(record: Record) -> str:
 
 def repeated(record: Record, file: Path) -> str:
     """The command that does this run again."""
-    command = f"{record['ensemble']} --members {len(record['members'])}" if "ensemble" in record else "train"
+    asked = len(record.get("members", ())) + len(record.get("failed", ()))
+    command = f"{record['ensemble']} --members {asked}" if "ensemble" in record else "train"
     return tag("p", f"Repeat it: <code>saccade {command} --recipe {text(file)}</code>")
 
 
