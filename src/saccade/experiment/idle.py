@@ -15,6 +15,14 @@ NEEDS: dict[str, tuple[Callable[[Recipe], bool], str]] = {
         "schedule.name cosine, linear or restarts",
     ),
     "schedule.cycle": (lambda r: r.schedule.name == "restarts", "schedule.name restarts"),
+    "schedule.warmup": (
+        lambda r: r.schedule.name != "one-cycle",
+        "a schedule.name but one-cycle, which has its own",
+    ),
+    "optimizer.momentum": (
+        lambda r: r.schedule.name != "one-cycle",
+        "a schedule.name but one-cycle, which moves the momentum between 0.95 and 0.85",
+    ),
     "schedule.patience": (lambda r: r.schedule.name == "plateau", "schedule.name plateau"),
     "average.decay": (lambda r: r.average.kind == "ema", "average.kind ema"),
     "average.start": (lambda r: r.average.kind == "swa", "average.kind swa"),
