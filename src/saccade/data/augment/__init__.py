@@ -37,11 +37,12 @@ from saccade.data.augment.sharpness import GaussianBlur, adjust_sharpness, gauss
 from saccade.data.augment.sometimes import Sometimes
 from saccade.data.augment.step import Step, in_turn
 from saccade.data.augment.tones import autocontrast, equalize, invert, posterize, solarize
-from saccade.data.augment.views import VIEWS, mean_probabilities, views
+from saccade.data.augment.views import CORNERS, VIEWS, mean_probabilities, views
 
 __all__ = [
     "BRIGHTNESS",
     "CONTRAST",
+    "CORNERS",
     "CROPS",
     "HUE",
     "POLICIES",
