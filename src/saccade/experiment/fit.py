@@ -279,10 +279,13 @@ class Fit:
         return self.average.network if self.average is not None and self.average.count else self.network
 
     def average_epoch(self) -> None:
-        """Stochastic weight averaging takes in the weights at the end of an epoch."""
+        """Stochastic weight averaging takes in the weights at the end of an epoch. Any average gets its own statistics."""
+        if self.average is None:
+            return
         settings, epoch = self.recipe.average, self.position.epoch
-        if self.average is not None and settings.kind == "swa" and epoch + 1 > settings.start * self.recipe.epochs:
+        if settings.kind == "swa" and epoch + 1 > settings.start * self.recipe.epochs:
             self.average.update()
+        if self.average.count:
             reestimate(self.average.network, self.feed.for_statistics(epoch))
 
     def validate(self) -> tuple[float, float]:

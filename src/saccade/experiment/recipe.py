@@ -242,7 +242,8 @@ class AverageSection(Section):
     """Evaluation by an average of the weights instead of the last ones."""
 
     kind: Literal["none", "ema", "swa"] = "none"
-    """"ema": moving average over steps; "swa": plain mean over the ends of the last epochs."""
+    """"ema": moving average over steps; "swa": plain mean over the ends of the last epochs. Either costs up to 100 forward
+    passes an epoch, for the statistics of batch norm."""
     decay: float = Field(0.999, ge=0, lt=1)
     """Of "ema": share of the old average that is kept at each step."""
     start: float = Field(0.75, ge=0, lt=1)
