@@ -50,6 +50,13 @@ ALONE = "a single image of {} px leaves a batch norm of {} one value of each cha
         (["--lr", "1e38", "--rates", "stem=9"], "lr must be finite in 32 bits, not 9e+38"),
         (["--regularize.weight_noise", "1e10"], "regularize.weight_noise should be less than or equal to 1"),
         (["--regularize.gradient_noise", "inf"], "regularize.gradient_noise should be a finite number"),
+        (["--augment.policy", "augmix", "--augment.magnitude", "30"], "augment.magnitude should be 1 to 10 with augmix"),
+        (
+            ["--augment.policy", "randaugment", "--augment.magnitude", "31"],
+            "augment.magnitude should be less than",
+        ),
+        (["--augment.magnitude", "5"], "augment.magnitude: it has no effect without augment.policy randaugment or augmix"),
+        (["--optimizer.rule", "adam", "--optimizer.trust", "0.1"], "optimizer.trust: adam has none, it has beta1"),
         (["--optimizer.rule", "lars", "--optimizer.decay", "l2"], f"optimizer.decay: lars {OWN_PLACE}"),
         (["--optimizer.rule", "lamb", "--optimizer.decay", "decoupled"], f"optimizer.decay: lamb {OWN_PLACE}"),
         (["--split.weights", "nowhere.npz"], "split.weights: nowhere.npz: no ids and weights can be read"),

@@ -46,6 +46,11 @@ MORE_CASES: dict[str, Fields] = {
     "affine": {"augment": {"rotate": 5, "translate": 0.1, "zoom": 0.1, "shear": 5}},
     "RandAugment": {"augment": {"policy": "randaugment", "blur": 0.5, "rotate": 5}},
     "AugMix": {"augment": {"policy": "augmix"}},
+    "strong RandAugment": {"augment": {"policy": "randaugment", "operations": 3, "magnitude": 14}},
+    "strong AugMix": {"augment": {"policy": "augmix", "operations": 2, "magnitude": 8}},
+    "eps inside": {"optimizer": {"rule": "adam", "epsilon": "inside", "eps": 1e-3}},
+    "trust": {"optimizer": {"rule": "lars", "trust": 0.01}},
+    "Muon as large as Adam": {"optimizer": {"rule": "muon", "scale": "adam", "iterations": 3}},
     "full batch": {"batch": "full"},
     "micro-batches": {"plan": {"micro_batch": 8}},
 }

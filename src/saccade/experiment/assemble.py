@@ -83,7 +83,7 @@ def augmentation(prepared: Prepared) -> Augment:
     assert settings.crop is not None
     assert settings.padding is not None
     assert settings.flip is not None
-    names = "brightness contrast saturation hue rotate translate zoom shear grayscale blur policy erase noise".split()
+    names = "brightness contrast saturation hue rotate translate zoom shear grayscale blur policy operations magnitude erase noise".split()
     return Augment(
         crop=settings.crop,
         size=preprocess.size,

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.fields import FieldInfo
 
 from saccade.errors import InputError, suggestion
-from saccade.experiment.recipe_values import in_order, said, takes_numbers, truth_in, usable
+from saccade.experiment.recipe_values import in_order, said, severity, takes_numbers, truth_in, usable
 
 # The names of saccade.optim, which is not imported here: `--help` answers without torch (tests compare the two)
 RuleName = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "lars", "lamb", "muon"]
@@ -107,12 +107,21 @@ class AugmentSection(Section):
     """Share of the images that are blurred."""
     policy: Literal["randaugment", "trivialaugment", "augmix"] | None = None
     """Operations drawn by a published policy."""
+    operations: int | None = Field(None, ge=1, le=10)
+    """Of "randaugment": how many one after the other (N); of "augmix": in each chain; unset: 2, and 1 to 3."""
+    magnitude: int | None = Field(None, ge=0, le=30)
+    """Of "randaugment": strength, 0 to 30 (M); of "augmix": the largest, 1 to 10 (severity); unset: 9, and 3."""
     erase: float = Field(0, ge=0, le=1)
     """Share of the images of which a random rectangle is erased."""
     cutout: float = Field(0, ge=0, le=1)
     """Side of an erased square as a share of the image's, in every image."""
     noise: float = Field(0, ge=0, le=1)
     """Deviation of the noise on the pixels, which are 0..1."""
+
+    @field_validator("magnitude")
+    @classmethod
+    def magnitude_of_the_policy(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return severity(value) if info.data.get("policy") == "augmix" else value
 
 
 class MixSection(Section):
@@ -158,7 +167,7 @@ class OptimizerSection(Section):
     l1: float = Field(0, ge=0, le=100)
     """Pull of weights towards zero by the same amount each, norms and biases spared."""
     clip: float | None = Field(None, gt=0)
-    """Largest norm of the gradient; unset: no limit."""
+    """Largest norm of the gradient, which is scaled down to it; unset: no limit."""
     sam: float = Field(0, ge=0, le=100)
     """Radius of sharpness-aware minimization, such as 0.05; doubles the time of a step; 0 for none."""
     freeze: str | None = None

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from saccade.errors import suggestion
 
 LEAST_RATE = 1e-12  # a step of this rate is lost in weights of 32 bits
+SEVERITIES = 10  # of AugMix
 # What pydantic says in Python's words
 EXPECTED = {"tuple_type": "should be numbers, such as 15,25", "model_type": "should be fields with their values"}
 
@@ -46,6 +47,12 @@ def in_order(epochs: tuple[float, ...]) -> tuple[float, ...]:
     if any(after <= before for before, after in zip((0.0, *epochs), epochs, strict=False)):
         raise PydanticCustomError("order", "should be epochs above 0, each later than the one before")
     return epochs
+
+
+def severity(magnitude: int | None) -> int | None:
+    if magnitude is not None and not 1 <= magnitude <= SEVERITIES:
+        raise PydanticCustomError("severity", "should be 1 to {most} with augmix", {"most": SEVERITIES})
+    return magnitude
 
 
 def said(error: ValidationError, fields: Iterable[str]) -> str:
