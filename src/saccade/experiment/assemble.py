@@ -83,7 +83,8 @@ def augmentation(prepared: Prepared) -> Augment:
     assert settings.crop is not None
     assert settings.padding is not None
     assert settings.flip is not None
-    names = "brightness contrast saturation hue rotate translate zoom shear grayscale blur policy operations magnitude erase noise".split()
+    names = "brightness contrast saturation hue rotate translate zoom shear grayscale blur erase noise".split()
+    names += ["policy", "operations", "magnitude"]
     return Augment(
         crop=settings.crop,
         size=preprocess.size,

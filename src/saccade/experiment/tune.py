@@ -18,7 +18,7 @@ from saccade.training.steps import Batch
 
 Record = dict[str, Any]
 KEEP = 0.9  # of the moving average of the loss
-HIGHEST = 1e38  # what 32 bits hold
+HIGHEST = 1e30  # with the factors of parts still what 32 bits hold
 DIVERGED = 3.0  # times the lowest loss so far
 LEAST = 10  # steps before which nothing is stopped
 

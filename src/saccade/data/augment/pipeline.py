@@ -25,11 +25,12 @@ BLUR_SHARE = 10  # a kernel of a tenth of the side, as in SimCLR (arXiv:2002.057
 class Augment:
     """What is done to training images: a crop to size x size, perhaps mirrored, then each step whose number is not 0.
 
-    crop: "none" (the centre, as in evaluation), "pad" (`padding` zeros around, then a random place) or "resized" (a
-    random box of `scale` of the area and `ratio` of width to height, resized). The order of the steps: jittered colours
-    (strengths >= 0), policy (None or one of POLICIES, with so many operations of this magnitude), an affine map (rotation up to +-rotate degrees, shift up to
-    +-translate of the side, scale 1 +- zoom, shear up to +-shear degrees both ways), grayscale and blur (each with its
-    probability), noise (its sigma, in 0..1 units), erase (probability of a random rectangle), cutout (pixels of a side).
+    crop: "none" (the centre, as in evaluation), "pad" (`padding` zeros around, then a random place) or "resized" (a random
+    box of `scale` of the area and `ratio` of width to height, resized). The order of the steps: jittered colours
+    (strengths >= 0), policy (None or one of POLICIES, with so many operations of this magnitude), an affine map
+    (rotation up to +-rotate degrees, shift up to +-translate of the side, scale 1 +- zoom, shear up to +-shear degrees
+    both ways), grayscale and blur (each with its probability), noise (its sigma, in 0..1 units), erase (probability of
+    a random rectangle), cutout (pixels of a side).
     fill: of what is erased, one number, one for each channel, or "noise".
     """
 
