@@ -160,11 +160,11 @@ class OptimizerSection(Section):
     """Muon's, of Newton and Schulz, towards an orthogonal step; unset: 5."""
     scale: Literal["original", "adam"] | None = None
     """Muon's size of a step: by the shape of the matrix, or as large as Adam's, to share its rates; unset: original."""
-    weight_decay: float | None = Field(None, ge=0, le=100)
+    weight_decay: float | None = Field(None, ge=0, le=10_000)
     """Pull of weights towards zero, norms and biases spared; unset: 5e-4, or 0.01 where it is decoupled."""
     decay: Literal["l2", "decoupled"] | None = None
     """As a penalty in the gradient or taken from the weights; unset: decoupled for adamw and muon, else l2."""
-    l1: float = Field(0, ge=0, le=100)
+    l1: float = Field(0, ge=0, le=10_000)
     """Pull of weights towards zero by the same amount each, norms and biases spared."""
     clip: float | None = Field(None, gt=0)
     """Largest norm of the gradient, which is scaled down to it; unset: no limit."""
