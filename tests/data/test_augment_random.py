@@ -14,7 +14,18 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from saccade.data import augment
-from saccade.data.augment import Augment, Cutout, GaussianNoise, RandomErasing, Sometimes, Step, step
+from saccade.data.augment import (
+    Augment,
+    AugMix,
+    Cutout,
+    GaussianNoise,
+    RandAugment,
+    RandomErasing,
+    Sometimes,
+    Step,
+    TrivialAugmentWide,
+    step,
+)
 from saccade.data.preprocess import pixels_to_float
 from saccade.errors import InputError
 
@@ -254,3 +265,12 @@ def test_the_memory_format_of_a_step_is_kept_in_pieces(monkeypatch: pytest.Monke
 def test_an_unknown_policy_names_the_near_one() -> None:
     with pytest.raises(InputError, match='did you mean "randaugment"'):
         Augment("none", 8, policy="randaug")
+
+
+def test_a_policy_has_as_many_operations_of_the_magnitude_as_is_said() -> None:
+    assert Augment("none", 8, policy="randaugment").steps[-1] == RandAugment()
+    rand = Augment("none", 8, policy="randaugment", operations=3, magnitude=14).steps[-1]
+    assert rand == RandAugment(count=3, magnitude=14)
+    assert Augment("none", 8, policy="augmix", operations=2, magnitude=8).steps[-1] == AugMix(depth=2, severity=8)
+    assert Augment("none", 8, policy="augmix", magnitude=8).steps[-1] == AugMix(severity=8)
+    assert Augment("none", 8, policy="trivialaugment").steps[-1] == TrivialAugmentWide()

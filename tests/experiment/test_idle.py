@@ -13,6 +13,10 @@ def test_fields_without_effect_are_refused_by_name() -> None:
         recipe_of("digits", schedule={"factor": 0.5})
     with pytest.raises(InputError, match=r"stop.improvement: it has no effect without stop.patience"):
         recipe_of("digits", stop={"improvement": 0.01})
+    with pytest.raises(InputError, match=r"optimizer.momentum: it has no effect without a schedule.name but one-cycle"):
+        recipe_of("digits", schedule={"name": "one-cycle"}, optimizer={"momentum": 0.5})
+    with pytest.raises(InputError, match=r"schedule.warmup: it has no effect without a schedule.name but one-cycle"):
+        recipe_of("digits", schedule={"name": "one-cycle", "warmup": 3})
     assert recipe_of("digits", schedule={"name": "step", "factor": 0.5}).schedule.factor == 0.5
     assert recipe_of("digits", augment={"padding": 2}).augment.padding == 2
 
@@ -27,4 +31,5 @@ def test_every_field_named_exists_and_has_no_effect_by_default() -> None:
     usual = make_recipe({"data": "digits"})
     assert set(NEEDS) <= set(field_names())
     idle = [name for name, (works, _) in NEEDS.items() if not works(usual)]
-    assert set(NEEDS) - set(idle) == {"schedule.end", "augment.padding", "augment.scale"}
+    acting = {"schedule.end", "schedule.warmup", "optimizer.momentum", "augment.padding", "augment.scale"}
+    assert set(NEEDS) - set(idle) == acting

@@ -1,11 +1,13 @@
 """Every rule of update, schedule and regularizer of the recipe acts, and resumes to the same bits."""
 
 import signal
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
@@ -14,7 +16,8 @@ from saccade.events import Progress, Work, finish
 from saccade.experiment.fit import Interrupted
 from saccade.experiment.recipe import Recipe, RuleName, ScheduleName, flat, make_recipe
 from saccade.experiment.regularizers import REGULARIZERS
-from saccade.experiment.run import resume, train
+from saccade.experiment.run import begin, ready, resume, train
+from saccade.layers.norms import reestimate
 from saccade.optim import RULES, SCHEDULES
 
 Fields = dict[str, Any]
@@ -60,6 +63,13 @@ MORE_CASES: dict[str, Fields] = {
     "last epoch": {"checkpoint": {"select": "last"}},
     "affine": {"augment": {"rotate": 5, "translate": 0.1, "zoom": 0.1, "shear": 5}},
     "all colours": {**COLOUR, "augment": dict.fromkeys("brightness contrast saturation hue grayscale blur".split(), 0.3)},
+    "strong RandAugment": {"augment": {"policy": "randaugment", "operations": 3, "magnitude": 14}},
+    "strong AugMix": {"augment": {"policy": "augmix", "operations": 2, "magnitude": 8}},
+    "eps inside": {"optimizer": {"rule": "adam", "epsilon": "inside", "eps": 1e-3}},
+    "eps outside": {"optimizer": {"rule": "rmsprop", "epsilon": "outside", "eps": 1e-3}},
+    "trust": {"optimizer": {"rule": "lars", "trust": 0.01}},
+    "Muon as published": {"optimizer": {"rule": "muon", "scale": "original"}},
+    "Muon as large as Adam": {"optimizer": {"rule": "muon", "scale": "adam", "iterations": 3}},
     "full batch": {"batch": "full"},
     "micro-batches": {"plan": {"micro_batch": 8}},
 }
@@ -167,6 +177,19 @@ def test_every_option_changes_what_is_learned(name: str, digits: Any, tmp_path: 
 def test_the_recipe_knows_every_rule_and_schedule() -> None:
     assert set(get_args(RuleName)) == set(RULES)
     assert set(get_args(ScheduleName)) == {*SCHEDULES, "plateau"}
+
+
+@pytest.mark.parametrize("kind", ["ema", "swa"])
+def test_averaged_weights_have_the_statistics_that_images_give_them(kind: str, digits: Any, tmp_path: Path) -> None:
+    wanted = recipe({"epochs": 2, "average": {"kind": kind}, "checkpoint": {"select": "last"}})
+    fit = begin(finish(ready(wanted, digits)), tmp_path / "run")
+    finish(fit.work())
+    assert fit.average is not None
+    anew = deepcopy(fit.average.network)
+    reestimate(anew, fit.feed.for_statistics(1))
+    for name, value in anew.state_dict().items():
+        assert torch.equal(value, fit.best[name]), name
+    assert not torch.equal(fit.best["stem.norm.running_var"], fit.network.state_dict()["stem.norm.running_var"])
 
 
 def test_early_stopping_ends_a_run_and_keeps_the_best_epoch(digits: Any, tmp_path: Path) -> None:

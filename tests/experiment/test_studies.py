@@ -18,6 +18,7 @@ import saccade
 from saccade import InputError, commands
 from saccade.cli import main
 from saccade.events import finish
+from saccade.experiment.race import not_counted
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.recipe_files import read_recipe, recipe_file, shipped
 from saccade.experiment.trajectories import watched
@@ -233,6 +234,20 @@ def test_paths_over_surfaces_end_lower_than_they_begin() -> None:
         assert all(np.isfinite(path).all() for path in surface["paths"].values())
 
 
+@pytest.mark.parametrize("field", ["rule", "lr", "decay", "momentum", "beta2", "eps"])
+def test_a_race_refuses_what_each_rule_has_for_itself(field: str, digits: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"optimizer.{field}: in a race each rule has its own; leave it out"):
+        finish(commands.race(digits, rules="sgd,adam", out=tmp_path / "study", optimizer={field: 0.1}, **SMALL))
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_race_says_what_of_a_recipe_file_it_does_not_count() -> None:
+    recipe = make_recipe({"data": "x", "optimizer": {"rule": "adam", "lr": 0.1, "beta1": 0.8, "weight_decay": 0.1}})
+    said = ["optimizer.lr, optimizer.beta1 of the recipe: not counted, in a race each rule has its own"]
+    assert list(not_counted(recipe)) == said
+    assert not list(not_counted(make_recipe({"data": "x", "optimizer": {"weight_decay": 0.1}})))
+
+
 def test_recipes_that_ship_are_complete_and_say_what_to_expect() -> None:
     assert set(shipped()) == {"lenet5-mnist", "resnet20-cifar10", "resnet18-photos", "mobilenet-photos"}
     for name, file in shipped().items():
@@ -273,3 +288,6 @@ def test_views_are_the_mean_of_what_is_said_of_each(tmp_path: Path) -> None:
     assert scored["n"] == found["scores"]["test"]["accuracy"]["n"]
     with pytest.raises(InputError, match='views: "miror" is none of'):
         saccade.predict(tmp_path / "run", tmp_path / "0.png", views="miror")
+    for views in ("five", "ten"):
+        with pytest.raises(InputError, match=f"views: {views} are corners of a larger image, .* mirror and shifts"):
+            saccade.evaluate(tmp_path / "run", views=views)

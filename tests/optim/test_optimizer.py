@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
 from saccade.optim.blocks import BLOCK
-from saccade.optim.groups import decay_groups
+from saccade.optim.groups import decay_groups, vectors_apart
 from saccade.optim.optimizer import Optimizer, moving_in_tensors, update
 from saccade.optim.rules import RULES, Terms
 
@@ -307,12 +307,38 @@ def test_a_group_may_have_a_rule_of_its_own() -> None:
     walk(optimizer, params, range(3))
 
 
+def test_a_recipe_leaves_norms_and_biases_of_lars_to_momentum() -> None:
+    """These take the very steps that momentum alone would take; the others those of LARS."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+    alone = copy.deepcopy(net)
+    groups = decay_groups(net, 0.01, {"0": 0.5})
+    optimizer = Optimizer(vectors_apart(groups, "lars", {"momentum": 0.8, "trust": 0.02}), "lars", 2.0, trust=0.02)
+    rules = {tuple(p.shape): group["rule"] for group in optimizer.param_groups for p in group["params"]}
+    assert rules == {(4, 3, 3, 3): "lars", (2, 16): "lars", (4,): "momentum", (2,): "momentum"}
+    vectors = [group for group in optimizer.param_groups if group["rule"] == "momentum"]
+    assert [group["lr"] for group in vectors] == [0.025, 0.05]
+    assert [(group["momentum"], group["weight_decay"]) for group in vectors] == [(0.8, 0)] * 2
+    images = torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    biases = torch.optim.SGD([alone[3].bias], 0.05, momentum=0.8)
+    for _ in range(3):
+        for each in (net, alone):
+            each.zero_grad()
+            each(images).square().sum().backward()
+        alone[3].bias.grad.copy_(net[3].bias.grad)
+        optimizer.step()
+        biases.step()
+    assert torch.allclose(net[3].bias, alone[3].bias, rtol=0, atol=1e-6)
+    assert vectors_apart(groups, "adam", {}) == groups
+
+
 @pytest.mark.parametrize(
     ("rule", "numbers", "words"),
     [
         ("sgd", {"lr": 0.0}, "lr must be above 0, not 0"),
         ("sgd", {"lr": -1}, "lr must be above 0, not -1"),
         ("sgd", {"lr": float("nan")}, "lr must be above 0, not nan"),
+        ("sgd", {"lr": float("inf")}, "lr must be finite in 32 bits, not inf"),
+        ("sgd", {"lr": 1e300}, "lr must be finite in 32 bits, not 1e\\+300"),
         ("sgd", {"lr": "fast"}, "lr is a number, not 'fast'"),
         ("momentum", {"momentum": 1.0}, "momentum must be at least 0 and below 1, not 1"),
         ("momentum", {"momentum": -0.1}, "momentum must be at least 0 and below 1, not -0.1"),
@@ -320,7 +346,7 @@ def test_a_group_may_have_a_rule_of_its_own() -> None:
         ("adam", {"eps": -1e-8}, "eps must be at least 0, not -1e-08"),
         ("adam", {"epsilon": "around"}, 'epsilon is outside or inside, not "around"'),
         ("adamw", {"weight_decay": -0.1}, "weight_decay must be at least 0, not -0.1"),
-        ("lamb", {"decay": "l2"}, 'decay is own, not "l2"'),
+        ("lamb", {"decay": "l2"}, 'decay: lamb has a place of its own for it, "own", not "l2"'),
         ("adam", {"momentum": 0.9}, 'adam has no "momentum"'),
         ("adam", {"beta": 0.9}, 'adam has no "beta", did you mean "beta'),
         ("adm", {}, 'there is no update rule "adm", did you mean "adam"'),

@@ -91,6 +91,8 @@ def nested(given: dict[str, str]) -> dict[str, Any]:
     """{"optimizer.lr": "0.1"} to {"optimizer": {"lr": 0.1}}; values are read as YAML reads them."""
     words: dict[str, Any] = {}
     for name, value in given.items():
+        if not value.strip():
+            raise InputError(f"{name}: there is no value; leave --{name} out for what is usual")
         *sections, last = name.split(".")
         place = words
         for section in sections:

@@ -52,12 +52,13 @@ def race(  # noqa: PLR0913 - the words of the command line
     **fields: Any,
 ) -> Work[Record]:
     """Update rules on the same network, images, seeds and epochs, each at the best of some rates; a page with curves."""
-    from saccade.experiment.race import Race
+    from saccade.experiment.race import Race, check_free
     from saccade.experiment.race import race as work
     from saccade.experiment.trajectories import watched
     from saccade.report.studies import race_page
 
     settings = Race(words(rules), rates, seeds, engine)
+    check_free(fields)
     record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
     return (yield from kept(record, race_page(record, watched(settings.rules))))
 

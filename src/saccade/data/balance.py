@@ -33,8 +33,9 @@ def effective_weights(labels: np.ndarray, classes: int, beta: float = 0.999) -> 
 def balanced_order(indices: np.ndarray, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """As many images as `epoch_order` has, each class with the same expected count: n / classes, up to one image.
 
-    `labels` are those of `indices`. No image comes k + 1 times before all of its class have come k times, and whichever
-    classes have one image more are drawn anew every epoch. A function of (labels, seed, epoch) alone.
+    Class-aware sampling (arXiv:1512.05830). `labels` are those of `indices`. No image comes k + 1 times before all of its
+    class have come k times, and whichever classes have one image more are drawn anew every epoch. A function of
+    (labels, seed, epoch) alone.
     """
     generator = np.random.default_rng(derive(seed, "balanced order", epoch))
     members = [indices[labels == each] for each in np.unique(labels)]

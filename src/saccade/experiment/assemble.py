@@ -1,7 +1,5 @@
-"""From a recipe to the parts of a training run: network, optimizer, loss, augmentation, and how the rate goes."""
+"""From a recipe to the parts of a training run: network, optimizer, loss, augmentation, averages."""
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +9,10 @@ from saccade.data.augment import Augment, Mixing
 from saccade.data.balance import balanced_weights, effective_weights
 from saccade.errors import InputError
 from saccade.experiment import model
-from saccade.experiment.recipe import Recipe, RegularizeSection, ScheduleSection
+from saccade.experiment.recipe import Recipe, RegularizeSection
 from saccade.experiment.setup import HYPERPARAMETERS, Prepared
 from saccade.layers import edit, norms
-from saccade.optim import SCHEDULES, Average, Optimizer, decay_groups, exponential, plateau, scaled_rate, uniform, warmed
+from saccade.optim import Average, Optimizer, decay_groups, exponential, scaled_rate, uniform, vectors_apart
 from saccade.seeds import derive
 from saccade.tasks import classify
 
@@ -57,6 +55,7 @@ def optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
     assert settings.weight_decay is not None
     numbers: dict[str, Any] = {name: value for name in HYPERPARAMETERS if (value := getattr(settings, name)) is not None}
     groups = decay_groups(network, settings.weight_decay, settings.parts_rates(), l1=settings.l1)
+    groups = vectors_apart(groups, settings.rule, numbers)
     numbers |= {} if settings.decay is None else {"decay": settings.decay}
     return Optimizer(groups, settings.rule, full_rate(recipe), **numbers)
 
@@ -66,29 +65,6 @@ def full_rate(recipe: Recipe) -> float:
     settings = recipe.optimizer
     assert settings.lr is not None
     return scaled_rate(settings.lr, recipe.images_per_step, settings.reference_batch or recipe.images_per_step)
-
-
-def share_of_rate(recipe: Recipe, step: int, per_epoch: int, losses: Sequence[float]) -> float:
-    """The share of the full rate at this step of all, after epochs of these validation losses."""
-    settings, total = recipe.schedule, recipe.epochs * per_epoch
-    warmup = 0 if settings.name == "one-cycle" else round(min(settings.warmup, recipe.epochs / 5) * per_epoch)
-    if settings.name == "plateau":
-        falls = plateau(losses, factor=settings.factor, patience=settings.patience)
-        return falls * warmed(SCHEDULES["constant"], warmup)(step, total)
-    schedule = partial(SCHEDULES[settings.name], **schedule_options(settings, per_epoch, warmup))
-    return warmed(schedule, warmup)(step, total)
-
-
-def schedule_options(settings: ScheduleSection, per_epoch: int, warmup: int) -> dict[str, Any]:
-    """What the schedule of this name takes, in steps after the warm-up."""
-    if settings.name == "step":
-        at = None if settings.at is None else [round(epoch * per_epoch) - warmup for epoch in settings.at]
-        return {"factor": settings.factor, "at": at}
-    if settings.name in ("linear", "cosine"):
-        return {"end": settings.end}
-    if settings.name == "restarts":
-        return {"end": settings.end, "cycle": None if settings.cycle is None else settings.cycle * per_epoch}
-    return {}
 
 
 def loss(prepared: Prepared, device: torch.device) -> classify.Loss:
@@ -107,7 +83,8 @@ def augmentation(prepared: Prepared) -> Augment:
     assert settings.crop is not None
     assert settings.padding is not None
     assert settings.flip is not None
-    names = "brightness contrast saturation hue rotate translate zoom shear grayscale blur policy erase noise".split()
+    names = "brightness contrast saturation hue rotate translate zoom shear grayscale blur erase noise".split()
+    names += ["policy", "operations", "magnitude"]
     return Augment(
         crop=settings.crop,
         size=preprocess.size,

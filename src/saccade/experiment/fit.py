@@ -19,6 +19,7 @@ from saccade.events import Epoch, Note, Progress, Work
 from saccade.experiment import assemble, folder, outcome
 from saccade.experiment.feed import Batch, Feed
 from saccade.experiment.pretrained import load_pretrained
+from saccade.experiment.schedule import share_of_rate
 from saccade.experiment.setup import Prepared
 from saccade.layers.norms import reestimate
 from saccade.optim import annealed_std, freeze, one_cycle_momentum
@@ -197,7 +198,7 @@ class Fit:
         """And what else depends on the step: the momentum of one-cycle, the noise on gradients."""
         recipe, total = self.recipe, self.recipe.epochs * self.batches_per_epoch
         losses = [epoch["validation_loss"] for epoch in self.position.history if "validation_loss" in epoch]
-        share = assemble.share_of_rate(recipe, step, self.batches_per_epoch, losses)
+        share = share_of_rate(recipe, step, self.batches_per_epoch, losses)
         for group in self.trainer.optimizer.param_groups:
             group["lr"] = group["rate"] * self.rate * share
             if recipe.schedule.name == "one-cycle" and "momentum" in group:
@@ -278,10 +279,13 @@ class Fit:
         return self.average.network if self.average is not None and self.average.count else self.network
 
     def average_epoch(self) -> None:
-        """Stochastic weight averaging takes in the weights at the end of an epoch."""
+        """Stochastic weight averaging takes in the weights at the end of an epoch. Any average gets its own statistics."""
+        if self.average is None:
+            return
         settings, epoch = self.recipe.average, self.position.epoch
-        if self.average is not None and settings.kind == "swa" and epoch + 1 > settings.start * self.recipe.epochs:
+        if settings.kind == "swa" and epoch + 1 > settings.start * self.recipe.epochs:
             self.average.update()
+        if self.average.count:
             reestimate(self.average.network, self.feed.for_statistics(epoch))
 
     def validate(self) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from typing import Any
 from saccade.errors import InputError
 from saccade.experiment.recipe import Recipe, flat
 
+MEASURED = ("randaugment", "augmix")  # policies of so many operations, so strong
 # A field, whether it has an effect in a recipe, and what it needs
 NEEDS: dict[str, tuple[Callable[[Recipe], bool], str]] = {
     "schedule.at": (lambda r: r.schedule.name == "step", "schedule.name step"),
@@ -15,6 +16,14 @@ NEEDS: dict[str, tuple[Callable[[Recipe], bool], str]] = {
         "schedule.name cosine, linear or restarts",
     ),
     "schedule.cycle": (lambda r: r.schedule.name == "restarts", "schedule.name restarts"),
+    "schedule.warmup": (
+        lambda r: r.schedule.name != "one-cycle",
+        "a schedule.name but one-cycle, which has its own",
+    ),
+    "optimizer.momentum": (
+        lambda r: r.schedule.name != "one-cycle",
+        "a schedule.name but one-cycle, which moves the momentum between 0.95 and 0.85",
+    ),
     "schedule.patience": (lambda r: r.schedule.name == "plateau", "schedule.name plateau"),
     "average.decay": (lambda r: r.average.kind == "ema", "average.kind ema"),
     "average.start": (lambda r: r.average.kind == "swa", "average.kind swa"),
@@ -22,6 +31,8 @@ NEEDS: dict[str, tuple[Callable[[Recipe], bool], str]] = {
     "stop.improvement": (lambda r: r.stop.patience is not None, "stop.patience"),
     "split.fold": (lambda r: r.split.folds is not None, "split.folds"),
     "split.outer_fold": (lambda r: r.split.outer is not None, "split.outer"),
+    "augment.operations": (lambda r: r.augment.policy in MEASURED, "augment.policy randaugment or augmix"),
+    "augment.magnitude": (lambda r: r.augment.policy in MEASURED, "augment.policy randaugment or augmix"),
     "augment.padding": (lambda r: r.augment.crop in (None, "pad"), "augment.crop pad"),
     "augment.scale": (lambda r: r.augment.crop in (None, "resized"), "augment.crop resized"),
 }

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from saccade.data.augment import VIEWS
+from saccade.data.augment import CORNERS, VIEWS
 from saccade.data.preprocess import Preprocess
 from saccade.errors import InputError, suggestion
 from saccade.experiment import folder
@@ -44,9 +44,16 @@ def build(name: str, classes: int, channels: int, norm: str) -> "nn.Module":
 
 
 def looking(model: Model, views: str) -> Model:
-    """The same model that looks at several views of every image; InputError for a name that no views have."""
+    """The same model that looks at several views of every image; InputError for a name that no views have, and corners
+    of images that are seen whole."""
     if views not in VIEWS:
         raise InputError(f'views: "{views}" is none of {", ".join(VIEWS)}{suggestion(views, VIEWS)}')
+    size = model.preprocess.size
+    if views in CORNERS and model.preprocess.stored <= size:
+        raise InputError(
+            f"views: {views} are corners of a larger image, and here images are seen whole, at {size} px; "
+            "mirror and shifts are left"
+        )
     return replace(model, preprocess=replace(model.preprocess, views=views))
 
 

@@ -1,6 +1,6 @@
 """Update rules against each other: the same network, images, seeds and epochs, each rule at the rate that suits it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ Record = dict[str, Any]
 FACTOR = 4.0  # from one rate of the search to the next
 UNSTABLE = 0.1  # of accuracy, between the search and the runs
 WIDEN = 3  # how often the search goes on where its last rate was the best
+DECIDED = ("lr", "decay", *HYPERPARAMETERS)  # fields of the optimizer that each rule has for itself
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def race(recipe: Recipe, race: Race, place: Path | None = None, data: Any = None
     edge, the search goes on. The chosen rate then runs with other seeds, so that the search's luck does not count, and only
     those runs read the test part.
     """
+    yield from map(Note, not_counted(recipe))
     own = {rule: with_rule(recipe, rule) for rule in race.rules}
     prepared = yield from prepare_all(own, data)
     first = next(iter(prepared.values()))
@@ -65,9 +67,23 @@ def race(recipe: Recipe, race: Race, place: Path | None = None, data: Any = None
     return {"study": str(study.place), "data": recipe.data, "epochs": recipe.epochs, "rules": rows}
 
 
+def check_free(given: Mapping[str, Any]) -> None:
+    """InputError for a field that was given (nested words) and that each rule of a race decides for itself."""
+    for name, value in given.get("optimizer", {}).items():
+        if name in ("rule", *DECIDED) and value is not None:
+            raise InputError(f"optimizer.{name}: in a race each rule has its own; leave it out, or `train` with it")
+
+
+def not_counted(recipe: Recipe) -> Iterator[str]:
+    """A remark where a recipe file has such fields."""
+    names = ", ".join(f"optimizer.{name}" for name in DECIDED if getattr(recipe.optimizer, name) is not None)
+    if names:
+        yield f"{names} of the recipe: not counted, in a race each rule has its own"
+
+
 def with_rule(recipe: Recipe, rule: str) -> Recipe:
     """With what this rule decides by itself."""
-    return recipe.changed(optimizer={**dict.fromkeys(("lr", "decay", *HYPERPARAMETERS)), "rule": rule})
+    return recipe.changed(optimizer={**dict.fromkeys(DECIDED), "rule": rule})
 
 
 def raced(study: Study, recipe: Recipe, race: Race) -> Work[Record]:

@@ -1,25 +1,35 @@
 """The recipe: everything that decides a training run, in one typed, complete, readable file."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 from saccade.errors import InputError, suggestion
+from saccade.experiment.recipe_values import in_order, said, severity, takes_numbers, truth_in, usable
 
 # The names of saccade.optim, which is not imported here: `--help` answers without torch (tests compare the two)
 RuleName = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "lars", "lamb", "muon"]
 ScheduleName = Literal["constant", "step", "linear", "cosine", "restarts", "one-cycle", "plateau"]
 
-
 MICRO_BATCH = 1024
+LARGEST_FACTOR = 1000  # of the learning rate, for a part of the network
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def no_truth_as_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` is no number, though it is 1 to Python."""
+        if takes_numbers(cls.model_fields[info.field_name or ""].annotation):
+            truth_in(value)
+        return value
 
 
 class ImageSection(Section):
@@ -97,20 +107,29 @@ class AugmentSection(Section):
     """Share of the images that are blurred."""
     policy: Literal["randaugment", "trivialaugment", "augmix"] | None = None
     """Operations drawn by a published policy."""
+    operations: int | None = Field(None, ge=1, le=10)
+    """Of "randaugment": how many one after the other (N); of "augmix": in each chain; unset: 2, and 1 to 3."""
+    magnitude: int | None = Field(None, ge=0, le=30)
+    """Of "randaugment": strength, 0 to 30 (M); of "augmix": the largest, 1 to 10 (severity); unset: 9, and 3."""
     erase: float = Field(0, ge=0, le=1)
     """Share of the images of which a random rectangle is erased."""
     cutout: float = Field(0, ge=0, le=1)
     """Side of an erased square as a share of the image's, in every image."""
-    noise: float = Field(0, ge=0)
+    noise: float = Field(0, ge=0, le=1)
     """Deviation of the noise on the pixels, which are 0..1."""
+
+    @field_validator("magnitude")
+    @classmethod
+    def magnitude_of_the_policy(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return severity(value) if info.data.get("policy") == "augmix" else value
 
 
 class MixSection(Section):
     """Two training images in one, and their labels in the same proportion."""
 
-    mixup: float = Field(0, ge=0)
+    mixup: float = Field(0, ge=0, le=100)
     """Alpha of mixup, such as 0.2: images are blended; 0 for none."""
-    cutmix: float = Field(0, ge=0)
+    cutmix: float = Field(0, ge=0, le=100)
     """Alpha of CutMix, such as 1: a rectangle of one is pasted into the other; 0 for none."""
 
 
@@ -119,7 +138,7 @@ class OptimizerSection(Section):
 
     rule: RuleName = "nesterov"
     """Rule of update."""
-    lr: float | None = Field(None, gt=0)
+    lr: Annotated[float, Field(gt=0, le=1e38), AfterValidator(usable)] | None = None
     """Highest learning rate; unset: the rule's own."""
     reference_batch: int | None = Field(None, ge=1)
     """The batch that `lr` is meant for: it is scaled by batch / reference_batch; unset: as it is."""
@@ -131,17 +150,25 @@ class OptimizerSection(Section):
     """Adam's and LAMB's share of the mean square that is kept; unset: 0.999."""
     gamma: float | None = Field(None, ge=0, lt=1)
     """RMSprop's and Adadelta's share of the mean square that is kept; unset: 0.99 and 0.9."""
-    eps: float | None = Field(None, ge=0)
+    eps: float | None = Field(None, ge=0, le=100)
     """What keeps a division from zero; unset: the rule's own."""
-    weight_decay: float | None = Field(None, ge=0)
-    """Pull of weights towards zero, norms and biases spared; unset: 5e-4, where it is decoupled 0.01."""
+    epsilon: Literal["outside", "inside"] | None = None
+    """Where eps stands in Adagrad, RMSprop and Adam: sqrt(x) + eps, or sqrt(x + eps); unset: outside."""
+    trust: float | None = Field(None, gt=0, le=100)
+    """LARS's share of the size of the weights that a step has at a rate of 1; unset: 0.001."""
+    iterations: int | None = Field(None, ge=1, le=20)
+    """Muon's, of Newton and Schulz, towards an orthogonal step; unset: 5."""
+    scale: Literal["original", "adam"] | None = None
+    """Muon's size of a step: by the shape of the matrix, or as large as Adam's, to share its rates; unset: original."""
+    weight_decay: float | None = Field(None, ge=0, le=10_000)
+    """Pull of weights towards zero, norms and biases spared; unset: 5e-4, or 0.01 where it is decoupled."""
     decay: Literal["l2", "decoupled"] | None = None
-    """As a penalty in the gradient or taken from the weights; unset: decoupled for adamw and muon."""
-    l1: float = Field(0, ge=0)
+    """As a penalty in the gradient or taken from the weights; unset: decoupled for adamw and muon, else l2."""
+    l1: float = Field(0, ge=0, le=10_000)
     """Pull of weights towards zero by the same amount each, norms and biases spared."""
     clip: float | None = Field(None, gt=0)
-    """Largest norm of the gradient; unset: no limit."""
-    sam: float = Field(0, ge=0)
+    """Largest norm of the gradient, which is scaled down to it; unset: no limit."""
+    sam: float = Field(0, ge=0, le=100)
     """Radius of sharpness-aware minimization, such as 0.05; doubles the time of a step; 0 for none."""
     freeze: str | None = None
     """Parts that do not learn, such as "stem,stages.0" or "stages.*.0"."""
@@ -152,7 +179,7 @@ class OptimizerSection(Section):
         return [part.strip() for part in (self.freeze or "").split(",") if part.strip()]
 
     def parts_rates(self) -> dict[str, float]:
-        """InputError where a factor is no number above 0."""
+        """InputError where a factor is no number above 0, or so large that it is a mistake."""
         found = {}
         for word in filter(None, (self.rates or "").split(",")):
             part, _, value = word.partition("=")
@@ -162,6 +189,8 @@ class OptimizerSection(Section):
                 raise InputError(f'optimizer.rates: part=factor such as stem=0.1, not "{word}"') from None
             if not found[part.strip()] > 0:
                 raise InputError(f'optimizer.rates: a factor is above 0 (to stop a part, freeze it), not "{word}"')
+            if found[part.strip()] > LARGEST_FACTOR:
+                raise InputError(f'optimizer.rates: a factor is at most {LARGEST_FACTOR:,}, not "{word}"')
         return found
 
 
@@ -171,8 +200,8 @@ class ScheduleSection(Section):
     name: ScheduleName = "cosine"
     """Its way down."""
     warmup: float = Field(1.0, ge=0)
-    """Epochs of the line up (at most a fifth of all epochs; none with one-cycle)."""
-    at: tuple[float, ...] | None = None
+    """Epochs of the line up (at most a fifth of all epochs; one-cycle has its own)."""
+    at: Annotated[tuple[float, ...], AfterValidator(in_order)] | None = None
     """Of "step": the epochs where the rate falls, such as 15,25; unset: after half and three quarters."""
     factor: float = Field(0.1, gt=0, lt=1)
     """Of "step" and "plateau": what the rate is multiplied by."""
@@ -199,9 +228,9 @@ class RegularizeSection(Section):
     """Side in pixels of the squares of drop_block."""
     drop_path: float | None = Field(None, ge=0, lt=1)
     """Stochastic depth: share of the last residual block's images that skip it; unset: the network's own."""
-    weight_noise: float = Field(0, ge=0)
+    weight_noise: float = Field(0, ge=0, le=1)
     """Noise on the weights for each gradient, as a share of each filter's size."""
-    gradient_noise: float = Field(0, ge=0)
+    gradient_noise: float = Field(0, ge=0, le=100)
     """Variance of the noise on the gradients at the first step (falls with the steps), such as 0.01."""
     norm: Literal["batch", "group", "layer", "instance", "none"] = "batch"
     """What stands in place of batch norm."""
@@ -222,7 +251,8 @@ class AverageSection(Section):
     """Evaluation by an average of the weights instead of the last ones."""
 
     kind: Literal["none", "ema", "swa"] = "none"
-    """"ema": moving average over steps; "swa": plain mean over the ends of the last epochs."""
+    """"ema": moving average over steps; "swa": plain mean over the ends of the last epochs. Either costs up to 100 forward
+    passes an epoch, for the statistics of batch norm."""
     decay: float = Field(0.999, ge=0, lt=1)
     """Of "ema": share of the old average that is kept at each step."""
     start: float = Field(0.75, ge=0, lt=1)
@@ -319,17 +349,7 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(words)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = [str(part) for part in first["loc"]]
-        if place[-1] == "constrained-int":  # one of the kinds that a field may have, not a field
-            place.pop()
-        field = ".".join(place)
-        if first["type"] == "extra_forbidden":
-            raise InputError(f'{origin}: there is no field "{field}"{suggestion(field, field_names())}') from None
-        if first["type"] == "missing":
-            raise InputError(f'{origin}: the field "{field}" is missing') from None
-        expected = re.sub("^Input should be", "should be", first["msg"]).split(", unable")[0]
-        raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}") from None
+        raise InputError(f"{origin}: {said(error, field_names())}") from None
 
 
 def different_fields(a: Recipe, b: Recipe) -> list[str]:

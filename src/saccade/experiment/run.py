@@ -12,14 +12,15 @@ from saccade.data.split import units_of
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder, model, outcome, record
-from saccade.experiment.assemble import new_network
+from saccade.experiment.assemble import augmentation, new_network, optimizer
+from saccade.experiment.feed import image_weights
 from saccade.experiment.fit import Fit, Position
 from saccade.experiment.pretrained import load_pretrained
 from saccade.experiment.recipe import Recipe, make_recipe
 from saccade.experiment.recipe_files import read_recipe
 from saccade.experiment.setup import Prepared, prepare
-from saccade.inspection.smallest import check
-from saccade.optim import decay_groups, freeze
+from saccade.inspection.smallest import check, passes_alone
+from saccade.optim import freeze
 from saccade.tasks import classify
 from saccade.training import checkpoint
 from saccade.training.allocator import give_back
@@ -132,13 +133,15 @@ def new_folder(prepared: Prepared, out: Path | None) -> Path:
 
 
 def check_network(prepared: Prepared) -> None:
-    """Images of this size, weights and parts that are named must fit the network: seen before a run folder is made."""
+    """All that training is made of must fit together, images and network above all: seen before a run folder is made."""
     size, channels = prepared.preprocess.size, prepared.preprocess.channels
     network, recipe = new_network(prepared), prepared.recipe
     if recipe.weights is not None:
         load_pretrained(network, recipe.weights, recipe.network or "")
     freeze(network, recipe.optimizer.parts_frozen())
-    decay_groups(network, 0.0, recipe.optimizer.parts_rates())
+    optimizer(network, recipe)
+    augmentation(prepared)
+    image_weights(prepared, prepared.indices("train"))
     try:
         check(network, (channels, size, size))
     except InputError as error:
@@ -146,6 +149,11 @@ def check_network(prepared: Prepared) -> None:
             f"{prepared.recipe.network} does not take images of {channels}x{size}x{size} ({error}); "
             "choose another --images.size or --network"
         ) from error
+    if recipe.batch == 1 and not passes_alone(network, (channels, size, size)):
+        raise InputError(
+            f"batch: a single image of {size} px leaves a batch norm of {recipe.network} one value of each channel, "
+            "which has no variance; try --batch 2, --regularize.norm group, or --regularize.freeze_statistics true"
+        )
 
 
 def choose_plan(prepared: Prepared, runs: int = 1) -> Plan:

@@ -17,6 +17,7 @@ from saccade.events import Note, Work
 from saccade.experiment.division import divide
 from saccade.experiment.pretrained import statistics_for
 from saccade.experiment.recipe import Recipe
+from saccade.experiment.schedule import check_schedule, shortened
 from saccade.optim import find_rule
 from saccade.training.plan import device_of
 from saccade.zoo import find
@@ -24,8 +25,9 @@ from saccade.zoo import find
 SMALL = 64  # up to this side images are used as they are, by networks for small images
 PHOTO = 224
 FEW_STEPS = 20
-WEIGHT_DECAY = 5e-4
-HYPERPARAMETERS = ("momentum", "beta1", "beta2", "gamma", "eps")  # of rules of update, by their field in the recipe
+WEIGHT_DECAY, DECOUPLED_DECAY = 5e-4, 0.01  # the second is multiplied by the rate alone, not by what momentum adds up
+# Of rules of update, by their field in the recipe
+HYPERPARAMETERS = ("momentum", "beta1", "beta2", "gamma", "eps", "epsilon", "trust", "iterations", "scale")
 IN_MEMORY = "arrays"  # recipe.data of images that no file holds
 
 
@@ -69,12 +71,12 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
             f"{recipe.data}: training needs usable images of two classes at least{there} (see `saccade doctor`)"
         )
     check_validation(recipe, parts)
+    check_schedule(recipe, steps_of_epoch(recipe, len(train)))
     recipe, (mean, std) = normalized(recipe, store, train)
     preprocess = Preprocess(size, store.pixels.shape[1], mean, std, store.pixels.shape[3])
-    for text in (*remarks(store, parts), *not_scored(store, shared, parts), *not_held_back(recipe, parts)):
+    of_data = (*remarks(store, parts), *not_scored(store, shared, parts), *not_held_back(recipe, parts))
+    for text in (*of_data, *few_steps(recipe, len(train)), *shortened(recipe)):
         yield Note(text)
-    if few := few_steps(recipe, len(train)):
-        yield Note(few)
     return Prepared(recipe, store, parts, split_by, preprocess)
 
 
@@ -105,9 +107,15 @@ def settled(recipe: Recipe) -> Recipe:
         if getattr(settings, name) is not None and name not in rule.hyperparameters:
             has = ", ".join(each for each in HYPERPARAMETERS if each in rule.hyperparameters) or "a rate alone"
             raise InputError(f"optimizer.{name}: {settings.rule} has none, it has {has}")
+    if rule.decay == "own" and settings.decay is not None:
+        raise InputError(
+            f"optimizer.decay: {settings.rule} has a place of its own for weight decay, neither l2 nor decoupled; "
+            "leave it out"
+        )
     usual = {name: value for name, value in rule.hyperparameters.items() if name in HYPERPARAMETERS}
-    usual |= {"lr": rule.default_lr, "weight_decay": rule.weight_decay or WEIGHT_DECAY}
-    usual |= {"decay": rule.decay} if rule.decay != "own" else {}
+    kind = settings.decay or rule.decay
+    usual |= {"lr": rule.default_lr, "weight_decay": DECOUPLED_DECAY if kind == "decoupled" else WEIGHT_DECAY}
+    usual |= {"decay": kind} if kind != "own" else {}
     return recipe.changed(optimizer={name: value for name, value in usual.items() if getattr(settings, name) is None})
 
 
@@ -182,13 +190,17 @@ def not_held_back(recipe: Recipe, parts: np.ndarray) -> Iterable[str]:
             yield f"NOTHING IS HELD BACK for {part}: too few images, or all of a class are duplicates or of one group"
 
 
-def few_steps(recipe: Recipe, images: int) -> str:
+def steps_of_epoch(recipe: Recipe, images: int) -> int:
+    return -(-images // recipe.images_per_step)
+
+
+def few_steps(recipe: Recipe, images: int) -> Iterable[str]:
     """A remark where a network would hardly have begun to learn."""
-    epoch = -(-images // recipe.images_per_step)
+    epoch = steps_of_epoch(recipe, images)
     steps = recipe.epochs * epoch
-    if steps >= FEW_STEPS:
-        return ""
-    return f"only {steps} steps of training in all, {epoch} an epoch; a smaller --batch or more --epochs would learn more"
+    if steps < FEW_STEPS:
+        more = "a smaller --batch or more --epochs would learn more"
+        yield f"only {steps} steps of training in all, {epoch} an epoch; {more}"
 
 
 def remarks(store: Store, parts: np.ndarray) -> Iterable[str]:

@@ -18,6 +18,7 @@ from saccade.training.steps import Batch
 
 Record = dict[str, Any]
 KEEP = 0.9  # of the moving average of the loss
+HIGHEST = 1e30  # with the factors of parts still what 32 bits hold
 DIVERGED = 3.0  # times the lowest loss so far
 LEAST = 10  # steps before which nothing is stopped
 
@@ -28,9 +29,10 @@ def tune_rate(recipe: Recipe, low: float, high: float, steps: int, data: Any = N
     The suggestion is a tenth of the rate at which the smoothed loss was lowest, as is usual: there training is about to get
     worse, which is `highest`. Nothing is kept of the network. InputError for bad bounds.
     """
-    if not 0 < low < high or steps < 2 * LEAST:
+    if not 0 < low < high <= HIGHEST or steps < 2 * LEAST:
         raise InputError(
-            f"tune-rate: 0 < from < to and at least {2 * LEAST} steps, not from {low:g} to {high:g} in {steps}"
+            f"tune-rate: 0 < from < to, to at most {HIGHEST:g}, and at least {2 * LEAST} steps, "
+            f"not from {low:g} to {high:g} in {steps}"
         )
     prepared = yield from prepare(recipe, data)
     check_network(prepared)

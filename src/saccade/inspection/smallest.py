@@ -21,6 +21,19 @@ def check(network: nn.Module, image: tuple[int, int, int]) -> None:
             raise with_smallest(error, network, image[0]) from error
 
 
+def passes_alone(network: nn.Module, image: tuple[int, int, int]) -> bool:
+    """Whether a single image (C, H, W) passes in training; not where a batch norm would see one value of each channel.
+
+    Several images of this size do pass. True too where that cannot be told without computing.
+    """
+    try:
+        model = copied(network, "meta")
+        recorded(model.train(), torch.empty(1, *image, device="meta", dtype=dtype_of(model)))
+    except InputError as error:
+        return needs_values(error)
+    return True
+
+
 def with_smallest(error: InputError, network: nn.Module, channels: int) -> InputError:
     """The same with the smallest side that passes."""
     side = None if needs_values(error) else smallest_side(network, channels)

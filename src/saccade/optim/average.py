@@ -13,6 +13,7 @@ Share = Callable[[int], float]  # of the newest weights in the average, when so 
 def exponential(decay: float, warm: bool = True) -> Share:
     """`average <- decay * average + (1 - decay) * weights`: recent weights count, those of 1 / (1 - decay) steps or so.
 
+    Polyak and Juditsky 1992 take the plain mean; arXiv:1412.6980, section 7.2, names the moving one.
     The first weights are taken as they are, so there is no bias towards zero to correct (as in Adam); `warm` keeps them
     from counting for long: the decay of update n is at most (1 + n) / (10 + n).
     """

@@ -10,6 +10,7 @@ from saccade.errors import InputError
 from saccade.layers.norms import FrozenBatchNorm2d
 from saccade.layers.parts import find_part
 from saccade.optim.lists import Number
+from saccade.optim.rules import find_rule
 
 
 def decay_groups(
@@ -37,6 +38,15 @@ def decay_groups(
         {"params": params, "weight_decay": decay if penalized else 0.0, "l1": l1 if penalized else 0.0, "rate": rate}
         for (penalized, rate), params in groups.items()
     ]
+
+
+def vectors_apart(groups: Sequence[dict[str, Any]], rule: str, numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Groups of `decay_groups`, of which norms and biases have the rule that this one leaves them to, with its numbers."""
+    other = find_rule(rule).vectors
+    if other is None:
+        return list(groups)
+    own = {name: numbers[name] for name in find_rule(other).hyperparameters if name in numbers}
+    return [each if is_matrix(each["params"][0]) else {**each, **own, "rule": other} for each in groups]
 
 
 def is_matrix(parameter: Tensor, members: int = 1) -> bool:

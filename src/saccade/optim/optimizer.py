@@ -21,9 +21,11 @@ class Optimizer(torch.optim.Optimizer):
     """Applies an update rule to weights: w <- w - lr u.
 
     params: as for every torch optimizer. rule: a name in RULES. lr: above 0; unset, the rule's default. The other numbers
-    are weight_decay and l1, at least 0, and the hyperparameters of the rule. l1 adds l1 sign(w) to the gradient.
-    decay: "l2" adds weight_decay w to the gradient, "decoupled" takes lr weight_decay w from the weights
-    (arXiv:1711.05101); LARS and LAMB place it themselves ("own"). A group may say each of these for itself, its rule too.
+    are weight_decay and l1, at least 0, and the hyperparameters of the rule. l1 adds l1 sign(w) to the gradient, that
+    of the penalty l1 |w| (the lasso, Tibshirani 1996). decay: "l2" adds weight_decay w to the gradient, that of the
+    penalty weight_decay / 2 |w|^2 (Krogh and Hertz 1991), "decoupled" takes lr weight_decay w from the weights
+    (arXiv:1711.05101): the same for SGD, not where a rule divides the gradient. LARS and LAMB place it themselves
+    ("own"). A group may say each of these for itself, its rule too.
 
     A group without an lr gets `rate` times the optimizer's, where it has a `rate`; one of another rule that times the ratio
     of the two rules' default rates. Muon's parameters that are no matrices become such a group of AdamW.

@@ -24,7 +24,7 @@ PER_MEMBER = {*RANGES} - {"iterations", "members"}
 
 
 def check(name: str, value: Any, members: int = 1) -> None:
-    """InputError unless a value of this name is finite and in its range: a number, or one for each of the members."""
+    """InputError unless a value of this name is in its range and finite in 32 bits: a number, or one a member."""
     if name in CHOICES:
         check_choice(name, value, CHOICES[name])
         return
@@ -35,9 +35,9 @@ def check(name: str, value: Any, members: int = 1) -> None:
     if numbers.dim() and (numbers.shape != (members,) or name not in PER_MEMBER):
         raise InputError(f"{name} is one number{many(members)}, not a tensor of shape {tuple(numbers.shape)}")
     within, words = RANGES[name]
-    bad = numbers[~(within(numbers) & numbers.isfinite())]
-    if bad.numel():
-        raise InputError(f"{name} must be {words}, not {bad[0].item():g}")
+    for right, expected in ((within(numbers), words), (numbers.float().isfinite(), "finite in 32 bits")):
+        if not right.all():
+            raise InputError(f"{name} must be {expected}, not {numbers[~right][0].item():g}")
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

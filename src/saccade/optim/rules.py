@@ -137,8 +137,8 @@ def lars(terms: Terms, *, momentum: Number = 0.9, trust: Number = 0.001, weight_
     """a <- beta a + r (g + decay w) with r = trust |w| / (|g| + decay |w|), tensor by tensor; u = a.
 
     arXiv:1708.03888, algorithm 1, where the rate stands inside of a: the same at a constant rate. r is 1 where |w| or |g|
-    is 0, else weights that start from zero would stay there. Norms and biases are commonly left to plain momentum: give
-    them a group with `rule="momentum"`.
+    is 0, else weights that start from zero would stay there. Norms and biases are commonly left to plain momentum:
+    `groups.vectors_apart` gives them a group with `rule="momentum"`, as a recipe does.
     """
     decayed = plus(terms.g, terms.w, weight_decay)
     trusts, decays = (each(number, terms.w) for number in (trust, weight_decay))
@@ -234,6 +234,7 @@ class Rule:
     `state` names its tensors, each as large as the weights. `decay` is how weight decay acts unless told otherwise:
     "l2" (added to the gradient), "decoupled" (taken from the weights) or "own" (a term of the rule). `elementwise`: no
     weight's update looks at another weight. `otherwise`: the rule for what is no matrix, where this one needs matrices.
+    `vectors`: the rule that norms and biases are commonly left to, where this one could take them as well.
     """
 
     update: Callable[..., Tensors]
@@ -243,6 +244,7 @@ class Rule:
     weight_decay: float = 0.0
     elementwise: bool = True
     otherwise: str | None = None
+    vectors: str | None = None
 
     @cached_property
     def hyperparameters(self) -> dict[str, Any]:
@@ -265,7 +267,7 @@ RULES = {
     "rmsprop": Rule(rmsprop, 1e-3, ("squares",)),
     "adam": Rule(adam, 1e-3, ("mean", "squares")),
     "adamw": Rule(adam, 1e-3, ("mean", "squares"), decay="decoupled", weight_decay=0.01),
-    "lars": Rule(lars, 2.0, ("velocity",), decay="own", elementwise=False),
+    "lars": Rule(lars, 2.0, ("velocity",), decay="own", elementwise=False, vectors="momentum"),
     "lamb": Rule(lamb, 2e-3, ("mean", "squares"), decay="own", elementwise=False),
     "muon": Rule(muon, 0.02, ("velocity",), decay="decoupled", elementwise=False, otherwise="adamw"),
 }

@@ -62,7 +62,10 @@ def complete(group: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
 def check_settings(settings: Mapping[str, Any], rule: Rule) -> None:
     for name in ("lr", "weight_decay", "l1", *rule.hyperparameters):
         check(name, settings[name], settings["members"])
-    check_choice("decay", settings["decay"], ("own",) if rule.decay == "own" else ("l2", "decoupled"))
+    if rule.decay == "own" and settings["decay"] != "own":
+        raise InputError(f'decay: {settings["rule"]} has a place of its own for it, "own", not "{settings["decay"]}"')
+    if rule.decay != "own":
+        check_choice("decay", settings["decay"], ("l2", "decoupled"))
 
 
 def check_members(tensors: Sequence[Tensor], members: int) -> None:

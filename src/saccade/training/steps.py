@@ -34,7 +34,10 @@ class Step:
 
 @dataclass
 class Trainer:
-    """What an optimizer step needs. `micro_batch` is how many images go through the network at once."""
+    """What an optimizer step needs. `micro_batch` is how many images go through the network at once.
+
+    `clip`: the largest norm of the whole gradient, g <- g min(1, clip / |g|) (arXiv:1211.5063, algorithm 1).
+    """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer

@@ -16,6 +16,8 @@ from saccade.data.augment.step import Step, in_turn
 from saccade.errors import InputError, suggestion
 
 POLICIES = {"randaugment": RandAugment, "trivialaugment": TrivialAugmentWide, "augmix": AugMix}
+# What the number of operations and their magnitude are called there
+NUMBERS = {"randaugment": ("count", "magnitude"), "trivialaugment": (), "augmix": ("depth", "severity")}
 BLUR_SHARE = 10  # a kernel of a tenth of the side, as in SimCLR (arXiv:2002.05709, appendix A)
 
 
@@ -23,11 +25,12 @@ BLUR_SHARE = 10  # a kernel of a tenth of the side, as in SimCLR (arXiv:2002.057
 class Augment:
     """What is done to training images: a crop to size x size, perhaps mirrored, then each step whose number is not 0.
 
-    crop: "none" (the centre, as in evaluation), "pad" (`padding` zeros around, then a random place) or "resized" (a
-    random box of `scale` of the area and `ratio` of width to height, resized). The order of the steps: jittered colours
-    (strengths >= 0), policy (None or one of POLICIES), an affine map (rotation up to +-rotate degrees, shift up to
-    +-translate of the side, scale 1 +- zoom, shear up to +-shear degrees both ways), grayscale and blur (each with its
-    probability), noise (its sigma, in 0..1 units), erase (probability of a random rectangle), cutout (pixels of a side).
+    crop: "none" (the centre, as in evaluation), "pad" (`padding` zeros around, then a random place) or "resized" (a random
+    box of `scale` of the area and `ratio` of width to height, resized). The order of the steps: jittered colours
+    (strengths >= 0), policy (None or one of POLICIES, with so many operations of this magnitude), an affine map
+    (rotation up to +-rotate degrees, shift up to +-translate of the side, scale 1 +- zoom, shear up to +-shear degrees
+    both ways), grayscale and blur (each with its probability), noise (its sigma, in 0..1 units), erase (probability of
+    a random rectangle), cutout (pixels of a side).
     fill: of what is erased, one number, one for each channel, or "noise".
     """
 
@@ -42,6 +45,8 @@ class Augment:
     saturation: float = 0
     hue: float = 0
     policy: str | None = None
+    operations: int | None = None
+    magnitude: int | None = None
     rotate: float = 0
     translate: float = 0
     zoom: float = 0
@@ -57,9 +62,6 @@ class Augment:
     def __post_init__(self) -> None:
         if self.crop not in CROPS:
             raise InputError(f'crop: "{self.crop}" is none of {", ".join(CROPS)}{suggestion(self.crop, CROPS)}')
-        if self.policy is not None and self.policy not in POLICIES:
-            near = suggestion(self.policy, POLICIES)
-            raise InputError(f'policy: "{self.policy}" is none of {", ".join(POLICIES)}{near}')
         kernel = 2 * (self.size // (2 * BLUR_SHARE)) + 1
         crops: dict[str, Step] = {
             "none": CenterCrop(self.size, self.flip),
@@ -69,7 +71,7 @@ class Augment:
         steps: list[tuple[Step, object]] = [
             (crops[self.crop], True),
             (ColorJitter(self.brightness, self.contrast, self.saturation, self.hue), True),
-            (POLICIES[self.policy or "randaugment"](), self.policy is not None),
+            *((step, True) for step in self.drawn_operations()),
             (self.affine(), self.rotate or self.translate or self.zoom or self.shear),
             (Sometimes(grayscale, self.grayscale), self.grayscale),
             (GaussianBlur(max(3, kernel), p=self.blur), self.blur),
@@ -78,6 +80,16 @@ class Augment:
             (Cutout(self.cutout, self.fill), self.cutout),
         ]
         object.__setattr__(self, "steps", tuple(step for step, wanted in steps if wanted))
+
+    def drawn_operations(self) -> list[Step]:
+        """The policy, where there is one."""
+        if self.policy is None:
+            return []
+        if self.policy not in POLICIES:
+            near = suggestion(self.policy, POLICIES)
+            raise InputError(f'policy: "{self.policy}" is none of {", ".join(POLICIES)}{near}')
+        numbers = zip(NUMBERS[self.policy], (self.operations, self.magnitude), strict=False)
+        return [POLICIES[self.policy](**{name: number for name, number in numbers if number is not None})]
 
     def affine(self) -> RandomAffine:
         return RandomAffine(

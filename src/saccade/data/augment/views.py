@@ -10,6 +10,7 @@ from saccade.data.preprocess import center_crop
 from saccade.errors import InputError, suggestion
 
 SHIFT = 1 / 16  # of the size: how far the views of "shifts" lie from the middle
+CORNERS = ("five", "ten")
 VIEWS = ("center", "mirror", "five", "ten", "shifts")
 
 
@@ -17,8 +18,9 @@ def views(images: Tensor, size: int, kind: str) -> Iterator[Tensor]:
     """Batches (B, C, size, size), one for each view of the images (B, C, H, W), sides at least size.
 
     "center": the middle (1 view). "mirror": it and its mirror image (2). "five": four corners and the middle, "ten": those
-    and their mirror images (AlexNet, section 4.1). "shifts": the middle, and moved by a sixteenth of the size to each of
-    four sides, where nothing is left the border pixels are repeated (5).
+    and their mirror images (AlexNet, section 4.1); of images that have this very size all corners are the middle.
+    "shifts": the middle, and moved by a sixteenth of the size to each of four sides, where nothing is left the border
+    pixels are repeated (5).
     """
     if kind not in VIEWS:
         raise InputError(f'views: "{kind}" is none of {", ".join(VIEWS)}{suggestion(kind, VIEWS)}')
@@ -31,7 +33,7 @@ def views(images: Tensor, size: int, kind: str) -> Iterator[Tensor]:
 def _crops(images: Tensor, size: int, kind: str) -> Iterator[Tensor]:
     middle = center_crop(images, size)
     yield middle
-    if kind in ("five", "ten"):
+    if kind in CORNERS:
         down, right = (side - size for side in images.shape[2:])
         for top, left in ((0, 0), (0, right), (down, 0), (down, right)):
             yield images[..., top : top + size, left : left + size]
