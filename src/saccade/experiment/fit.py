@@ -116,6 +116,7 @@ class Fit:
         self.read()
         self.check_sound()
         return {
+            "recipe": self.recipe.model_dump(),
             "fingerprint": self.prepared.store.fingerprint,
             "plan": asdict(self.plan),
             "network": self.network.state_dict(),

@@ -15,7 +15,7 @@ from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.assemble import new_network
 from saccade.experiment.fit import Fit, Position
 from saccade.experiment.pretrained import load_pretrained
-from saccade.experiment.recipe import Recipe, make_recipe
+from saccade.experiment.recipe import Recipe, different_fields, flat, make_recipe
 from saccade.experiment.recipe_files import read_recipe
 from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.smallest import check
@@ -30,6 +30,9 @@ from saccade.writing import replacing, write_text
 
 Record = dict[str, Any]
 
+# Fields that may change under a run that goes on: its images are known by their fingerprint, the weights that it started
+# from and its plan are in the checkpoint, and how often it is kept decides no bit
+FREE = ("data", "weights", "plan.device", "checkpoint.seconds")
 WORTH_COMPILING = 30_000  # images to train on, for kernels that take some five seconds, once on a machine
 
 
@@ -81,11 +84,10 @@ def begin(decided: Ready, out: Path | None) -> Fit:
 def resume(run: Path, data: Any = None) -> Work[Record]:
     """Go on with an unfinished run, from its checkpoint to the bits that the unbroken run would have given."""
     folder.check_run(run)
-    state = checkpoint.load(run / folder.CHECKPOINT)
     if (run / folder.RECORD).is_file():
         yield Note(f"{run} is finished already; nothing to do")
         return folder.read_record(run)
-    fit = yield from restored(run, state, data)
+    fit = yield from restored(run, checkpoint.load(run / folder.CHECKPOINT), data)
     if fit.position.epoch < fit.recipe.epochs:
         yield Note(f"going on in epoch {fit.position.epoch + 1} after batch {fit.position.batch}")
     return (yield from complete_run(fit))
@@ -94,7 +96,7 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
 def restored(run: Path, state: dict[str, Any], data: Any = None) -> Work[Fit]:
     """The run where the state of a checkpoint left it."""
     start = time.monotonic()
-    recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
+    recipe = yield from own_recipe(run, state)
     prepared = yield from prepare(recipe, data)
     if prepared.store.fingerprint != state["fingerprint"]:
         raise InputError(f"{recipe.data}: the images have changed since {run} began, so it cannot be resumed exactly")
@@ -106,6 +108,26 @@ def restored(run: Path, state: dict[str, Any], data: Any = None) -> Work[Fit]:
     fit.position.times["data"] += time.monotonic() - start
     folder.write_metrics(run, fit.position.history)
     return fit
+
+
+def own_recipe(run: Path, state: dict[str, Any]) -> Work[Recipe]:
+    """The recipe in the folder of the run; InputError where it is another than the run began with."""
+    file = run / folder.RECIPE
+    recipe = make_recipe(read_recipe(file), str(file))
+    if "recipe" not in state:
+        yield Note(
+            f"this checkpoint holds no recipe, as those of older versions; that {file} is unchanged is taken on trust"
+        )
+        return recipe
+    began = make_recipe(state["recipe"], str(run / folder.CHECKPOINT))
+    if changed := [name for name in different_fields(began, recipe) if name not in FREE]:
+        was, now = (flat(each.model_dump())[changed[0]] for each in (began, recipe))
+        more = f" ({len(changed)} fields differ in all)" if len(changed) > 1 else ""
+        raise InputError(
+            f"{file}: {changed[0]} is {now} here, and the run began with {was}{more}; put that back to go on exactly, "
+            f"or train anew with `saccade train --recipe {file}`"
+        )
+    return recipe
 
 
 def plan_of(state: dict[str, Any]) -> Work[Plan]:
