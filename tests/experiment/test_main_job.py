@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -343,3 +344,11 @@ def test_what_a_run_sees_is_drawn(data: Path, run: Path, tmp_path: Path, capsys:
     assert 'the network has no part "stages.9"' in capsys.readouterr().err
     assert main(["inspect", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["network"] == "resnet20"
+
+
+def test_a_damaged_split_is_named(data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "split.npz").write_bytes(b"")
+    for words in (["evaluate", str(copy), str(data / "clothing-small")], ["sharpness", str(copy)]):
+        assert main(words) == 2
+        assert re.search(r"saccade: .*split\.npz: cannot be read \(.+\); it says which images", capsys.readouterr().err)

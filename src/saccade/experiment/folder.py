@@ -62,6 +62,15 @@ def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
     write_text(run / METRICS, "".join(json.dumps(line) + "\n" for line in history), advice(run))
 
 
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The measures of every epoch; InputError for a line that was cut."""
+    file = run / METRICS
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: the measures of the epochs cannot be read ({error})") from error
+
+
 def check_run(run: Path) -> None:
     """InputError where there is no such folder."""
     if run.is_file():

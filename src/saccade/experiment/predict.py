@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, outcome
 from saccade.experiment.model import Model
 from saccade.layers.ensemble import Ensemble, Observed
+from saccade.reading import read_npz
 from saccade.statistics import Uncertainty
 
 CHUNK = 1024  # images held in memory at once
@@ -163,13 +163,8 @@ def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
 
 def digests_seen(run: Path) -> np.ndarray:
     """Of the pixels of the images that trained the run or selected its checkpoint."""
-    try:
-        with np.load(run / folder.SPLIT) as split:
-            return split["digests"][split["parts"] != "test"]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(
-            f"{run / folder.SPLIT}: cannot be read ({error}); it says which images the run has seen"
-        ) from error
+    split = read_npz(run / folder.SPLIT, "it says which images the run has seen", "digests", "parts")
+    return split["digests"][split["parts"] != "test"]
 
 
 def scored(model: Model, store: Store, where: np.ndarray, seen: np.ndarray) -> Evaluated:

@@ -1,0 +1,18 @@
+"""Files of arrays, read whole or refused."""
+
+from pathlib import Path
+
+import numpy as np
+
+from saccade.errors import InputError
+
+
+def read_npz(file: Path, why: str, *names: str) -> dict[str, np.ndarray]:
+    """The arrays of these names; InputError, which says `why` the file is needed, where it is missing, cut or damaged."""
+    try:
+        # opened here, since numpy leaves a damaged file open
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
+            return {name: found[name] for name in names}
+    except Exception as error:  # truncated and damaged files fail in a dozen ways
+        reason = getattr(error, "strerror", None) or str(error).strip("'\"") or type(error).__name__
+        raise InputError(f"{file}: cannot be read ({reason}); {why}") from error
