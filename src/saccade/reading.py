@@ -1,4 +1,4 @@
-"""Files of arrays, read whole or refused."""
+"""Files read whole, or refused with what is wrong."""
 
 from pathlib import Path
 
@@ -16,3 +16,11 @@ def read_npz(file: Path, why: str, *names: str) -> dict[str, np.ndarray]:
     except Exception as error:  # truncated and damaged files fail in a dozen ways
         reason = getattr(error, "strerror", None) or str(error).strip("'\"") or type(error).__name__
         raise InputError(f"{file}: cannot be read ({reason}); {why}") from error
+
+
+def text_of(data: bytes, file: Path) -> str:
+    """The text of a file with these bytes; InputError where it is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: this is no UTF-8 text ({error.reason} {error.start}); save it as UTF-8") from error

@@ -11,9 +11,10 @@ import torch
 
 from saccade import statistics
 from saccade.data.batches import Resident
+from saccade.data.class_map import known_to
 from saccade.data.images import Pairs, Paths, Subset
 from saccade.data.listing import Images, LeftOut
-from saccade.data.sources import open_source
+from saccade.data.sources import open_grouped
 from saccade.data.sources.folders import image_files
 from saccade.data.split import units_of
 from saccade.data.store import Store, build, decoded
@@ -21,6 +22,8 @@ from saccade.errors import InputError
 from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, outcome
 from saccade.experiment.model import Model
+from saccade.experiment.recipe import make_recipe
+from saccade.experiment.recipe_files import read_recipe
 from saccade.layers.ensemble import Ensemble, Observed
 from saccade.reading import read_npz
 from saccade.statistics import Uncertainty
@@ -147,10 +150,17 @@ class Evaluated:
 
 
 def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
-    """Scores on labelled data: its test part where it has one, else all of it, but no image that the run has trained on."""
-    store = yield from build(open_source(data), model.preprocess.stored, model.preprocess.channels)
-    if missing := sorted(set(store.classes) - set(model.classes)):
-        raise InputError(f'{data}: the class "{missing[0]}" is not one of the {len(model.classes)} that the run knows')
+    """Scores on labelled data: its test part where it has one, else all of it, but no image that the run has trained on.
+
+    Nor one of a class that it does not know, as in training.
+    """
+    group = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE)).split.group
+    listing = known_to(open_grouped(data, group), model.classes)
+    if group is not None and listing.groups is None:
+        yield Note(
+            f'{listing.source} has no column "{group}", which kept images of the run together: each counts for itself'
+        )
+    store = yield from build(listing, model.preprocess.stored, model.preprocess.channels)
     where = np.flatnonzero(store.parts == "test")
     where = where if len(where) else np.arange(len(store.labels))
     seen = np.isin(store.digests[where], digests_seen(run))

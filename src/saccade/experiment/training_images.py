@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data.preprocess import Preprocess
-from saccade.data.sources import open_source
+from saccade.data.sources import open_grouped
 from saccade.data.store import Store, build, open_stored
 from saccade.errors import InputError
 from saccade.events import Note, Work
@@ -48,7 +48,7 @@ def images_of(run: Path, record: Record, preprocess: Preprocess, data: Any) -> W
         return store
     recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
     try:
-        listing = open_source(recipe.data if data is None else data)
+        listing = open_grouped(recipe.data if data is None else data, recipe.split.group)
     except InputError as error:
         raise InputError(
             f"{error}; the images of the run are needed: name them, or other labelled ones, with --data"

@@ -15,6 +15,7 @@ from saccade.data.images import Array, stamp_of
 from saccade.data.listing import Listing
 from saccade.data.sources import cifar_pickles
 from saccade.errors import InputError
+from saccade.reading import text_of
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PIXELS = 3 * 32 * 32
@@ -93,11 +94,19 @@ def files(path: Path, names: tuple[str, ...]) -> list[Path]:
 def class_names(path: Path, present: dict[str, str], version: Version, count: int) -> tuple[str, ...]:
     """From the file that comes with the version, where it is there."""
     if version.names in present:
+        file = path / present[version.names]
         data = content(path, present[version.names])
-        words = tuple(data.decode().split()) if version.unpickle is None else cifar_pickles.class_names(data)
+        words = tuple(text_of(data, file).split()) if version.unpickle is None else unpickled_names(data, file)
         if len(words) >= count:
             return words
     return CIFAR10 if version.classes == 10 else tuple(str(i) for i in range(count))
+
+
+def unpickled_names(data: bytes, file: Path) -> tuple[str, ...]:
+    try:
+        return cifar_pickles.class_names(data)
+    except Exception as error:  # a pickle can be wrong in as many ways as a program
+        raise InputError(f"{file}: the names of the classes cannot be read ({error})") from error
 
 
 def pixels(path: Path, names: tuple[str, ...], version: Version, stamp: str) -> np.ndarray:
