@@ -1,5 +1,6 @@
 """The command line: what bad input gets. One or two lines, no traceback, exit code 2."""
 
+import errno
 import io
 import json
 import re
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,16 +101,48 @@ sys.exit(main(sys.argv[2:]))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of the size of files are Unix's")
-def test_a_file_that_cannot_be_written_is_named_and_leaves_no_part_behind(tmp_path: Path) -> None:
+def test_a_first_checkpoint_that_cannot_be_written_is_named_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """The system refuses to write more than 100 kB to one file, as a full disk would; a checkpoint has 700."""
     run = tmp_path / "run"
     finish(commands.doctor("digits", size=28))  # the images are in the cache
     command = [sys.executable, "-c", LIMITED, "100000", *BASE, "--out", str(run)]
     stopped = subprocess.run(command, capture_output=True, text=True, check=False)
     assert stopped.returncode == 2, stopped.stderr
-    assert stopped.stderr.strip().splitlines()[-1].startswith(f"saccade: {run / 'checkpoint.pt'}: cannot be written (")
+    said = f"saccade: {run / 'checkpoint.pt'}: cannot be written (File too large); free some space"
+    assert stopped.stderr.strip().splitlines()[-1] == said
     assert "Traceback" not in stopped.stderr
-    assert not [file.name for file in run.iterdir() if file.name.endswith(".part")]
+    assert not run.exists()  # nothing could go on from it
+
+
+def test_a_full_disk_before_a_later_checkpoint_leaves_the_run_to_go_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, save, kept = tmp_path / "run", torch.save, []
+
+    def full(state: Any, stream: Any) -> None:
+        if len(kept) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        kept.append(save(state, stream))
+
+    monkeypatch.setattr(torch, "save", full)
+    answer = refused([*BASE, "--checkpoint.seconds", "0", "--out", str(run)], capsys)
+    assert (
+        f"checkpoint.pt: cannot be written (No space left on device); free some space, then `saccade resume {run}`"
+        in answer
+    )
+    monkeypatch.undo()
+    assert main(["resume", str(run)]) == 0
+
+
+def test_a_network_that_is_unsound_from_the_start_leaves_no_folder_and_names_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from saccade.experiment import outcome
+
+    monkeypatch.setattr(outcome, "probabilities", lambda *_: np.full((8, 10), np.nan))
+    answer = refused([*BASE, "--out", str(tmp_path / "run")], capsys)
+    assert "the scores are no longer finite at step 0 (epoch 1). Try a lower --optimizer.lr" in answer
+    assert not (tmp_path / "run").exists()
 
 
 def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Rec
         folder.check_free(out)
     decided = yield from ready(recipe, data)
     fit = begin(decided, out)
+    with folder.gone_on_failure(fit.run):
+        fit.keep()
     yield Note(f"writing to {fit.run}")
     if fit.loaded is not None:
         yield Note(f"weights of {fit.recipe.weights}: {fit.loaded}")
@@ -78,7 +80,11 @@ def ready(recipe: Recipe, data: Any = None) -> Work[Ready]:
 
 def begin(decided: Ready, out: Path | None) -> Fit:
     """The run at its first step, with its new folder."""
-    return Fit(decided.prepared, decided.plan, new_folder(decided.prepared, out), decided.position)
+    assert decided.prepared.recipe.network is not None
+    run = folder.create(out, decided.prepared.recipe.network, decided.prepared.store.name)
+    with folder.gone_on_failure(run):
+        describe(run, decided.prepared)
+        return Fit(decided.prepared, decided.plan, run, decided.position)
 
 
 def resume(run: Path, data: Any = None) -> Work[Record]:
@@ -142,15 +148,12 @@ def plan_of(state: dict[str, Any]) -> Work[Plan]:
     return plan
 
 
-def new_folder(prepared: Prepared, out: Path | None) -> Path:
-    """The run folder with all that is decided before training: the recipe, and which image is on which side."""
-    assert prepared.recipe.network is not None
-    run = folder.create(out, prepared.recipe.network, prepared.store.name)
-    write_text(run / folder.RECIPE, prepared.recipe.to_yaml())
-    with replacing(run / folder.SPLIT) as file, file.open("wb") as stream:
+def describe(run: Path, prepared: Prepared) -> None:
+    """Write what is decided before training: the recipe, and which image is on which side."""
+    write_text(run / folder.RECIPE, prepared.recipe.to_yaml(), folder.advice(run))
+    with replacing(run / folder.SPLIT, folder.advice(run)) as file, file.open("wb") as stream:
         store = prepared.store
         np.savez_compressed(stream, ids=store.ids, parts=prepared.parts, labels=store.labels, digests=store.digests)
-    return run
 
 
 def check_network(prepared: Prepared) -> None:
