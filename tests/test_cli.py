@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from saccade import commands
+from saccade import InputError, commands
 from saccade.cli import main
 from saccade.cli.parsing import nested
 from saccade.events import Note, finish
@@ -46,6 +46,13 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "digits", "--plan.device", "gpu"], 'plan.device: there is no "gpu" on this machine, only cpu'),
         (["train", "digits", "--plan.micro_batch", "1"], "plan.micro_batch should be greater than or equal to 2"),
         (["train", "digits", "--images.size", "8", "--network", "lenet5"], "lenet5 does not take images of 1x8x8"),
+        (["train", "digits", "--optimizer.rule", "adm"], "not 'adm', did you mean \"adam\"?"),
+        (["train", "digits", "--weights", "nowhere.pt"], "nowhere.pt: there is no such file of weights"),
+        (
+            ["train", "digits", "--group", "patient"],
+            'digits: groups are a column of a CSV, here "patient", and this is none',
+        ),
+        (["doctor", "/dev/null"], "/dev/null: this is neither a file nor a folder"),
         (["train", "nowhere/photos"], "nowhere/photos: there is no such file or folder"),
         (["train", "--recipe", "nowhere.yaml"], "nowhere.yaml: the recipe cannot be read"),
         (["resume", "nowhere"], "there is no such run folder"),
@@ -72,6 +79,18 @@ def test_a_recipe_with_an_unknown_field(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no YAML at line 2" in refused(["train", "--recipe", str(file)], capsys)
 
 
+def test_a_section_with_a_typo_is_answered_with_the_section() -> None:
+    with pytest.raises(InputError, match='no field "optimiser", did you mean "optimizer"'):
+        finish(commands.train("digits", optimiser={"lr": 1}))
+
+
+@pytest.mark.parametrize("words", ["1: 2", "optimizer:\n  2020-01-01: 3", "network: lenet5\nyes: 1"])
+def test_names_of_fields_that_are_no_words(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
+    (tmp_path / "r.yaml").write_text(f"data: digits\n{words}\n")
+    answer = refused(["train", "--recipe", str(tmp_path / "r.yaml")], capsys)
+    assert re.search(r"r\.yaml: the name of a field is a word, such as epochs, not (1|2020-01-01|True)$", answer)
+
+
 def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "precious.txt").write_text("x")
     assert "exists already" in refused([*BASE, "--out", str(tmp_path)], capsys)
@@ -92,7 +111,7 @@ def test_divergence_stops_with_its_step_and_the_checkpoint_kept_is_sound(
 
 LIMITED = """
 import resource, sys
-from saccade import commands
+from saccade import InputError, commands
 from saccade.cli import main
 from saccade.events import finish
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)

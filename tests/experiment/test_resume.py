@@ -15,6 +15,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from saccade.cli import main
+from saccade.events import finish
+from saccade.experiment.run import restored
 from saccade.training import checkpoint
 
 ARGUMENTS = (
@@ -130,6 +132,12 @@ def test_rarer_checkpoints_change_no_bit(unbroken: Path, stopped: Path, tmp_path
     (run / "recipe.yaml").write_text(words.replace("seconds: 0.0", "seconds: 30.0"))
     finished(saccade("resume", str(run), "--json"))
     assert equal(run, unbroken)
+
+
+def test_the_recipe_stays_the_same_however_often_a_run_goes_on(stopped: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
+    state = checkpoint.load(run / "checkpoint.pt")
+    assert finish(restored(run, state)).state()["recipe"] == state["recipe"]
 
 
 def test_a_checkpoint_of_an_older_version_goes_on_and_says_so(

@@ -325,11 +325,14 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
             place.pop()
         field = ".".join(place)
         if first["type"] == "extra_forbidden":
-            raise InputError(f'{origin}: there is no field "{field}"{suggestion(field, field_names())}') from None
+            raise InputError(
+                f'{origin}: there is no field "{field}"{suggestion(field, [*Recipe.model_fields, *field_names()])}'
+            ) from None
         if first["type"] == "missing":
             raise InputError(f'{origin}: the field "{field}" is missing') from None
         expected = re.sub("^Input should be", "should be", first["msg"]).split(", unable")[0]
-        raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}") from None
+        near = suggestion(str(first["input"]), re.findall("'(.+?)'", expected)) if first["type"] == "literal_error" else ""
+        raise InputError(f"{origin}: {field} {expected}, not {first['input']!r}{near}") from None
 
 
 def different_fields(a: Recipe, b: Recipe) -> list[str]:

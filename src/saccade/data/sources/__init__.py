@@ -21,16 +21,23 @@ def open_source(data: Any, group: str | None = None) -> Listing:
     path = Path(data).expanduser()
     if str(data) == "digits" and not path.exists():
         return memory.digits()
-    if not path.exists():
-        return _by_name(str(data), path)
+    return _at(path, group) if path.exists() else _by_name(str(data), path)
+
+
+def _at(path: Path, group: str | None) -> Listing:
+    """The listing of what is there."""
     if is_table(path):
         return table.read(path, group)
-    for kind in (idx, cifar):
-        if (listing := kind.recognize(path)) is not None:
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: this is neither a file nor a folder")
+    for form in (idx, cifar):
+        if (listing := form.recognize(path)) is not None:
             return listing
     if path.is_dir():
         return folders.read(path)
-    raise InputError(f"{path}: expected a folder, a CSV or an archive of CIFAR; this is a {path.suffix or 'file'} file")
+    kind = f"a {path.suffix} file" if path.suffix else "a file without an ending"
+    of_set = f"; its folder may be meant, {path.parent}" if idx.NAME.fullmatch(path.name) else ""
+    raise InputError(f"{path}: expected a folder, a CSV or an archive of CIFAR; this is {kind}{of_set}")
 
 
 def open_grouped(data: Any, group: str | None) -> Listing:

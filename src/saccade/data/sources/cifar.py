@@ -51,7 +51,7 @@ VERSIONS = (
 def recognize(path: Path) -> Listing | None:
     """The listing of a folder of such files, or of an archive like cifar-10-binary.tar.gz; None when it is neither."""
     if path.is_file():
-        if not path.name.startswith("cifar") or ".tar" not in path.name:
+        if not any(ending in (".tar", ".tgz", ".txz") for ending in path.suffixes[-2:]):
             return None
         present = {Path(name).name: name for name in members(path)}
     else:
@@ -62,7 +62,10 @@ def recognize(path: Path) -> Listing | None:
         if found and (path.is_file() or version.unpickle is None or version.names in present):
             return listing(path, present, found, version)
     if path.is_file():
-        raise InputError(f"{path}: the files of CIFAR are expected (data_batch_1.bin ...), met {sorted(present)[:3]}")
+        raise InputError(
+            f"{path}: in an archive the files of CIFAR are expected (data_batch_1.bin ...), met {sorted(present)[:3]}; "
+            "others are to be unpacked first"
+        )
     return None
 
 
@@ -148,4 +151,5 @@ def members(path: Path) -> list[str]:
         with tarfile.open(path) as archive:
             return [member.name for member in archive.getmembers() if member.isfile()]
     except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
-        raise InputError(f"{path}: this archive cannot be opened ({error})") from error
+        reason = "it is empty" if not path.stat().st_size else str(error).splitlines()[0].rstrip(":")
+        raise InputError(f"{path}: this archive cannot be opened ({reason})") from error
