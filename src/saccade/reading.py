@@ -23,4 +23,6 @@ def text_of(data: bytes, file: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}: this is no UTF-8 text ({error.reason} {error.start}); save it as UTF-8") from error
+        raise InputError(
+            f"{file}: this is no UTF-8 text (at byte {error.start}: {error.reason}); save it as UTF-8"
+        ) from error

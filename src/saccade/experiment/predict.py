@@ -14,7 +14,7 @@ from saccade.data.batches import Resident
 from saccade.data.class_map import known_to
 from saccade.data.images import Pairs, Paths, Subset
 from saccade.data.listing import Images, LeftOut
-from saccade.data.sources import open_grouped
+from saccade.data.sources import is_table, open_grouped
 from saccade.data.sources.folders import image_files
 from saccade.data.split import units_of
 from saccade.data.store import Store, build, decoded
@@ -154,7 +154,7 @@ def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
 
     Nor one of a class that it does not know, as in training.
     """
-    group = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE)).split.group
+    group = group_of(run) if is_table(data) else None
     listing = known_to(open_grouped(data, group), model.classes)
     if group is not None and listing.groups is None:
         yield Note(
@@ -169,6 +169,11 @@ def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
     if seen.any():
         yield Note(f"left out: {seen.sum():,} of {len(where):,} images, on which the run has trained or selected")
     return scored(model, store, where[~seen], where[seen])
+
+
+def group_of(run: Path) -> str | None:
+    """The column whose equal values the run kept on one side."""
+    return make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE)).split.group
 
 
 def digests_seen(run: Path) -> np.ndarray:

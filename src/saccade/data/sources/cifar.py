@@ -51,7 +51,7 @@ VERSIONS = (
 def recognize(path: Path) -> Listing | None:
     """The listing of a folder of such files, or of an archive like cifar-10-binary.tar.gz; None when it is neither."""
     if path.is_file():
-        if not any(ending in (".tar", ".tgz", ".txz") for ending in path.suffixes[-2:]):
+        if not any(ending in (".tar", ".tgz", ".txz") for ending in map(str.lower, path.suffixes[-2:])):
             return None
         present = {Path(name).name: name for name in members(path)}
     else:
