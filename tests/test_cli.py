@@ -1,5 +1,6 @@
 """The command line: what bad input gets. One or two lines, no traceback, exit code 2."""
 
+import errno
 import io
 import json
 import re
@@ -9,10 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from saccade import commands
+from saccade import InputError, commands
 from saccade.cli import main
 from saccade.cli.parsing import nested
 from saccade.events import Note, finish
@@ -44,6 +46,13 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "digits", "--plan.device", "gpu"], 'plan.device: there is no "gpu" on this machine, only cpu'),
         (["train", "digits", "--plan.micro_batch", "1"], "plan.micro_batch should be greater than or equal to 2"),
         (["train", "digits", "--images.size", "8", "--network", "lenet5"], "lenet5 does not take images of 1x8x8"),
+        (["train", "digits", "--optimizer.rule", "adm"], "not 'adm', did you mean \"adam\"?"),
+        (["train", "digits", "--weights", "nowhere.pt"], "nowhere.pt: there is no such file of weights"),
+        (
+            ["train", "digits", "--group", "patient"],
+            'digits: groups are a column of a CSV, here "patient", and this is none',
+        ),
+        (["doctor", "/dev/null"], "/dev/null: this is neither a file nor a folder"),
         (["train", "nowhere/photos"], "nowhere/photos: there is no such file or folder"),
         (["train", "--recipe", "nowhere.yaml"], "nowhere.yaml: the recipe cannot be read"),
         (["resume", "nowhere"], "there is no such run folder"),
@@ -70,6 +79,18 @@ def test_a_recipe_with_an_unknown_field(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no YAML at line 2" in refused(["train", "--recipe", str(file)], capsys)
 
 
+def test_a_section_with_a_typo_is_answered_with_the_section() -> None:
+    with pytest.raises(InputError, match='no field "optimiser", did you mean "optimizer"'):
+        finish(commands.train("digits", optimiser={"lr": 1}))
+
+
+@pytest.mark.parametrize("words", ["1: 2", "optimizer:\n  2020-01-01: 3", "network: lenet5\nyes: 1"])
+def test_names_of_fields_that_are_no_words(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
+    (tmp_path / "r.yaml").write_text(f"data: digits\n{words}\n")
+    answer = refused(["train", "--recipe", str(tmp_path / "r.yaml")], capsys)
+    assert re.search(r"r\.yaml: the name of a field is a word, such as epochs, not (1|2020-01-01|True)$", answer)
+
+
 def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "precious.txt").write_text("x")
     assert "exists already" in refused([*BASE, "--out", str(tmp_path)], capsys)
@@ -90,7 +111,7 @@ def test_divergence_stops_with_its_step_and_the_checkpoint_kept_is_sound(
 
 LIMITED = """
 import resource, sys
-from saccade import commands
+from saccade import InputError, commands
 from saccade.cli import main
 from saccade.events import finish
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
@@ -99,16 +120,48 @@ sys.exit(main(sys.argv[2:]))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of the size of files are Unix's")
-def test_a_file_that_cannot_be_written_is_named_and_leaves_no_part_behind(tmp_path: Path) -> None:
+def test_a_first_checkpoint_that_cannot_be_written_is_named_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """The system refuses to write more than 100 kB to one file, as a full disk would; a checkpoint has 700."""
     run = tmp_path / "run"
     finish(commands.doctor("digits", size=28))  # the images are in the cache
     command = [sys.executable, "-c", LIMITED, "100000", *BASE, "--out", str(run)]
     stopped = subprocess.run(command, capture_output=True, text=True, check=False)
     assert stopped.returncode == 2, stopped.stderr
-    assert stopped.stderr.strip().splitlines()[-1].startswith(f"saccade: {run / 'checkpoint.pt'}: cannot be written (")
+    said = f"saccade: {run / 'checkpoint.pt'}: cannot be written (File too large); free some space"
+    assert stopped.stderr.strip().splitlines()[-1] == said
     assert "Traceback" not in stopped.stderr
-    assert not [file.name for file in run.iterdir() if file.name.endswith(".part")]
+    assert not run.exists()  # nothing could go on from it
+
+
+def test_a_full_disk_before_a_later_checkpoint_leaves_the_run_to_go_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, save, kept = tmp_path / "run", torch.save, []
+
+    def full(state: Any, stream: Any) -> None:
+        if len(kept) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        kept.append(save(state, stream))
+
+    monkeypatch.setattr(torch, "save", full)
+    answer = refused([*BASE, "--checkpoint.seconds", "0", "--out", str(run)], capsys)
+    assert (
+        f"checkpoint.pt: cannot be written (No space left on device); free some space, then `saccade resume {run}`"
+        in answer
+    )
+    monkeypatch.undo()
+    assert main(["resume", str(run)]) == 0
+
+
+def test_a_network_that_is_unsound_from_the_start_leaves_no_folder_and_names_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from saccade.experiment import outcome
+
+    monkeypatch.setattr(outcome, "probabilities", lambda *_: np.full((8, 10), np.nan))
+    answer = refused([*BASE, "--out", str(tmp_path / "run")], capsys)
+    assert "the scores are no longer finite at step 0 (epoch 1). Try a lower --optimizer.lr" in answer
+    assert not (tmp_path / "run").exists()
 
 
 def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from saccade.data.doctor import (
     exact_pairs,
     groups_across_parts,
     near_pairs,
+    one_group,
     small_classes,
     thumbnail,
 )
@@ -174,3 +175,12 @@ def test_a_series_of_one_scene_is_said_and_can_still_be_divided(tmp_path: Path) 
     store = finish(build(open_source(tmp_path), 128, None))
     assert [finding.kind for finding in store.findings] == ["series"]
     assert len(np.unique(store.clusters)) == 40
+
+
+def test_images_that_are_all_of_one_group_are_said() -> None:
+    one = np.array(["film"] * 4)
+    [finding] = one_group(one, np.array([""] * 4))
+    assert finding.text == "every image is of group film: nothing can be held back to measure a network by"
+    assert not list(one_group(one, np.array(["train", "train", "test", "test"])))
+    assert not list(one_group(np.array([""] * 4), np.array([""] * 4)))
+    assert not list(one_group(np.array(["film", "film", "film", "other"]), np.array([""] * 4)))

@@ -149,3 +149,26 @@ def test_the_raw_folder_of_torchvision(data: Path, tmp_path: Path) -> None:
         (place / "raw" / file.name.removesuffix(".gz")).write_bytes(gzip.decompress(file.read_bytes()))
         (place / "raw" / file.name).symlink_to(file)
     assert len(open_source(place).labels) == 70_000
+
+
+@pytest.mark.parametrize("name", ["CIFAR-10-binary.tar.gz", "cifar-10-binary.tgz", "downloads.tar"])
+def test_an_archive_of_cifar_is_known_by_what_is_in_it(record_bytes: bytes, tmp_path: Path, name: str) -> None:
+    file = archive(tmp_path / "c.tar.gz", cifar10_binary(record_bytes)).rename(tmp_path / name)
+    assert len(open_source(file).labels) == COUNT + 5
+
+
+def test_archives_that_are_empty_or_hold_something_else(tmp_path: Path) -> None:
+    (tmp_path / "cifar.tar.gz").write_bytes(b"")
+    with pytest.raises(InputError, match=r"cifar\.tar\.gz: this archive cannot be opened \(it is empty\)$"):
+        open_source(tmp_path / "cifar.tar.gz")
+    (tmp_path / "cifar.tar.gz").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"cifar\.tar\.gz: this archive cannot be opened \([^\n]+\)$"):
+        open_source(tmp_path / "cifar.tar.gz")
+    with pytest.raises(InputError, match=r"the files of CIFAR are expected .*; others are to be unpacked first"):
+        open_source(archive(tmp_path / "photos.tar.gz", {"x.jpg": b"x"}))
+
+
+def test_a_single_file_of_a_set_is_answered_with_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"x")
+    with pytest.raises(InputError, match=rf"this is a file without an ending; its folder may be meant, {tmp_path}"):
+        open_source(tmp_path / "train-images-idx3-ubyte")

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import os
+import pickle
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from saccade import InputError
-from saccade.data.class_map import pinned
+from saccade.data.class_map import known_to, pinned
 from saccade.data.listing import Unusable
 from saccade.data.sources import open_source
 
@@ -319,3 +320,107 @@ def test_class_folders_that_look_the_same_are_one_class_and_said(data: Path, tmp
     listing = open_source(tmp_path)
     assert listing.classes == ("caf\u00e9", "tea")
     assert [finding.kind for finding in listing.findings] == ["similar names"]
+
+
+def idx_files(folder: Path, part: str, size: tuple[int, int]) -> None:
+    """Four blank images of this size, and their labels."""
+    head = b"".join(number.to_bytes(4, "big") for number in (0x803, 4, *size))
+    (folder / f"{part}-images-idx3-ubyte").write_bytes(head + bytes(4 * size[0] * size[1]))
+    (folder / f"{part}-labels-idx1-ubyte").write_bytes(bytes.fromhex("0000080100000004") + bytes([0, 1, 0, 1]))
+
+
+def test_idx_parts_of_several_sizes_or_of_none(tmp_path: Path) -> None:
+    idx_files(tmp_path, "train", (28, 28))
+    idx_files(tmp_path, "t10k", (32, 30))
+    with pytest.raises(
+        InputError, match=r"t10k-images-idx3-ubyte: images of 32x30 pixels, and those of train-images.* 28x28"
+    ):
+        open_source(tmp_path)
+    idx_files(tmp_path, "train", (0, 0))
+    with pytest.raises(InputError, match="train-images-idx3-ubyte: images of 0x0 pixels are announced"):
+        open_source(tmp_path)
+
+
+def test_names_of_classes_that_are_no_utf8_or_no_pickle(data: Path, tmp_path: Path) -> None:
+    idx_files(tmp_path, "train", (28, 28))
+    (tmp_path / "classes.txt").write_bytes("Café\nBar\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"classes\.txt: this is no UTF-8 text \(.*\); save it as UTF-8"):
+        open_source(tmp_path)
+    cifar = tmp_path / "cifar"
+    cifar.mkdir()
+    record = bytes([1]) + bytes(3072)
+    (cifar / "data_batch_1.bin").write_bytes(record)
+    (cifar / "batches.meta.txt").write_bytes("Café\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"batches\.meta\.txt: this is no UTF-8 text"):
+        open_source(cifar)
+    (cifar / "data_batch_1.bin").rename(cifar / "data_batch_1")
+    batch = {b"labels": [1], b"data": np.zeros((1, 3072), np.uint8)}
+    (cifar / "data_batch_1").write_bytes(pickle.dumps(batch, protocol=2))
+    for damaged in (b"", b"nothing", pickle.dumps([1], protocol=2)):
+        (cifar / "batches.meta").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"batches\.meta: the names of the classes cannot be read \("):
+            open_source(cifar)
+
+
+X = np.zeros((3, 8, 8), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ([(X[0], None), (X[1], None)], "the label of image 0 is None"),
+        ([(X[0], "a"), (X[1], float("nan"))], "the label of image 1 is nan"),
+        ((X, [0.0, 1.0, float("nan")]), "the label of image 2 is nan"),
+        ((X, np.array([0, np.inf, 1], np.float32)), "the label of image 1 is inf"),
+        ((X, np.array(["a", "b", np.nan], object)), "the label of image 2 is nan"),
+        ((X, ["a", None, "b"]), "the label of image 1 is None"),
+        ((X, np.array(["a", 1, "b"], object)), "labels are all numbers or all words"),
+        ((X, [[0], [1, 2], [3]]), "these are of several shapes"),
+    ],
+)
+def test_labels_that_are_missing_or_of_two_kinds(data: object, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        open_source(data)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are Unix's")
+def test_a_pipe_among_the_images_is_left_out_by_name(tmp_path: Path) -> None:
+    folders(tmp_path, "cat", "dog")
+    os.mkfifo(tmp_path / "cat" / "x.png")
+    listing = open_source(tmp_path)
+    assert {left.file: left.reason for left in listing.left_out} == {
+        "cat/x.png": "neither a file nor a folder (a pipe, a socket, a device)"
+    }
+    assert len(listing.ids) == 6
+
+
+def test_a_path_that_is_too_long_is_one_row_left_out(tmp_path: Path) -> None:
+    folders(tmp_path, "cat", "dog")
+    rows = [f"{name}/{i}.png,{name}" for name in ("cat", "dog") for i in range(3)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", "a" * 300 + ".png,cat", *rows]))
+    listing = open_source(tmp_path / "list.csv")
+    assert len(listing.ids) == 6
+    assert [left.reason for left in listing.left_out] == ["no file that can be opened (File name too long)"]
+
+
+@pytest.mark.parametrize("data", ["digits", "FakeData", "photos", ([(X[0], 0), (X[1], 1)])])
+def test_groups_are_refused_wherever_they_would_be_ignored(data: object, tmp_path: Path) -> None:
+    data = folders(tmp_path / "photos", "cat", "dog") if data == "photos" else data
+    with pytest.raises(InputError, match='groups are a column of a CSV, here "patient", and this is none'):
+        open_source(data, "patient")
+
+
+def test_images_of_classes_that_a_run_does_not_know(tmp_path: Path) -> None:
+    folders(tmp_path, "train/cat", "train/dog", "test/ant", "test/cat", "test/dog", "test/emu")
+    listing = known_to(open_source(tmp_path), ("cat", "cow", "dog"))
+    assert listing.classes == ("cat", "dog")
+    assert np.unique(listing.labels[listing.parts == "test"]).tolist() == [0, 1]
+    assert [listing.classes[i] for i in listing.labels] == [name.split("/")[1] for name in listing.ids]
+    assert {(left.file.split("/")[1], left.reason) for left in listing.left_out} == {
+        ("ant", 'class "ant" is not one that the run knows'),
+        ("emu", 'class "emu" is not one that the run knows'),
+    }
+    shutil.rmtree(tmp_path / "test" / "cat")
+    shutil.rmtree(tmp_path / "test" / "dog")
+    with pytest.raises(InputError, match="no image to score is of the 2 classes that the run knows"):
+        known_to(open_source(tmp_path), ("cat", "dog"))

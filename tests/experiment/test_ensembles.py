@@ -421,7 +421,10 @@ def test_only_images_with_weight_train(digits: Any, tmp_path: Path, monkeypatch:
     words = {"data": "arrays", **SMALL, "epochs": 2, "split": {"weights": str(tmp_path / "weights.npz")}}
     finish(run.train(make_recipe(words), tmp_path / "run", digits))
     assert np.isin(split["ids"][np.concatenate(orders)], ids).all()
-    for bad, said in (({"ids": ids}, "no ids and weights"), ({"ids": ids, "weights": -np.ones(40)}, "not below 0")):
+    for bad, said in (
+        ({"ids": ids}, "names a file of ids and weights"),
+        ({"ids": ids, "weights": -np.ones(40)}, "not below 0"),
+    ):
         np.savez(tmp_path / "weights.npz", **bad)
         with pytest.raises(InputError, match=said):
             finish(run.train(make_recipe(words), tmp_path / said.replace(" ", "-"), digits))
@@ -492,7 +495,7 @@ WRONG = {
     "nowhere: there is no such file or folder": "bag nowhere",
     "boost: split.images: the images are drawn by what the members get wrong": "boost digits --split.images 100",
     "boost: balance.by sampling": "boost digits --balance.by sampling",
-    "split.weights: none.npz: no ids and weights can be read": "train digits --images.size 28 --split.weights none.npz",
+    "none.npz: cannot be read .*; split.weights names a file": "train digits --images.size 28 --split.weights none.npz",
 }
 
 

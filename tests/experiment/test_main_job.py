@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,7 @@ def test_a_file_whose_name_is_no_utf8_goes_the_whole_way(data: Path, tmp_path: P
     words = ["train", str(tmp_path / "d"), *QUICK, "--epochs", "1", "--out", str(tmp_path / "run"), "--json"]
     assert main(words) == 0
     assert json.loads((tmp_path / "run" / "record.json").read_text())["images"]["used"] == 25
-    assert main(["evaluate", str(tmp_path / "run"), str(data / "clothing-small" / "validation"), "--json"]) == 2
+    assert main(["evaluate", str(tmp_path / "run"), str(data / "clothing-small" / "validation"), "--json"]) == 0
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "d"), "--csv", str(tmp_path / "x.csv")]) == 0
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 26
 
@@ -343,3 +344,56 @@ def test_what_a_run_sees_is_drawn(data: Path, run: Path, tmp_path: Path, capsys:
     assert 'the network has no part "stages.9"' in capsys.readouterr().err
     assert main(["inspect", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["network"] == "resnet20"
+
+
+def test_a_damaged_split_is_named(data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "split.npz").write_bytes(b"")
+    for words in (["evaluate", str(copy), str(data / "clothing-small")], ["sharpness", str(copy)]):
+        assert main(words) == 2
+        assert re.search(r"saccade: .*split\.npz: cannot be read \(.+\); it says which images", capsys.readouterr().err)
+
+
+def test_classes_that_only_the_test_part_has_are_left_out_as_in_training(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, copy = data / "clothing-small", tmp_path / "photos"
+    for part, names in (("train", ("hat", "pants")), ("test", ("dress", "hat", "pants"))):
+        for name in names:
+            shutil.copytree(root / part / name, copy / part / name)
+    run = tmp_path / "run"
+    assert main(["train", str(copy), *QUICK, "--out", str(run), "--json"]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", str(run), str(copy), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["scores"] == {"test": trained["scores"]["test"]}
+    reasons = {left["reason"] for left in again["left_out"] if "/dress/" in left["file"]}
+    assert reasons == {'class "dress" is not one that the run knows'}
+    assert main(["evaluate", str(run), "--views", "mirror"]) == 0
+    found, kept = saccade.predict(run, copy / "test"), stored_outcomes(run)
+    by_name = dict(zip(found.ids, found.probabilities, strict=True))
+    assert all((by_name[str(copy / name)] == row).all() for name, row in kept.items())
+
+
+def test_the_groups_of_a_run_count_when_it_is_evaluated(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twenty patients with four pictures each: drawn whole, they leave wider intervals."""
+    files = [sorted((data / "clothing-small" / "test" / name).iterdir())[:8] for name in ("hat", "pants")]
+    files += [sorted((data / "clothing-small" / "train" / name).iterdir())[:32] for name in ("hat", "pants")]
+    lines = [
+        f"{file},{file.parent.name},{part},p{i // 4}-{k}"
+        for k, (part, some) in enumerate(zip(("test", "test", "train", "train"), files, strict=True))
+        for i, file in enumerate(some)
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split,patient", *lines]))
+    run = tmp_path / "run"
+    assert main(["train", str(tmp_path / "list.csv"), "--group", "patient", *QUICK, "--out", str(run), "--json"]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", str(run), str(tmp_path / "list.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["scores"]["test"] == trained["scores"]["test"]
+    (tmp_path / "bare.csv").write_text("\n".join(["path,label,split", *(line.rpartition(",")[0] for line in lines)]))
+    assert main(["evaluate", str(run), str(tmp_path / "bare.csv"), "--json"]) == 0
+    without = capsys.readouterr()
+    assert 'has no column "patient"' in without.err
+    assert json.loads(without.out)["scores"]["test"] != trained["scores"]["test"]

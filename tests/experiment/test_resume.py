@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+
+from saccade.cli import main
+from saccade.events import finish
+from saccade.experiment.run import restored
+from saccade.training import checkpoint
 
 ARGUMENTS = (
     "--network lenet5 --images.size 28 --epochs 4 --batch 32 --plan.precision fp32 --plan.channels_last true".split()
@@ -90,3 +96,68 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(unbroken: Pat
     assert equal(same, unbroken)
     finished(saccade("train", "digits", *ARGUMENTS, "--seed", "1", "--out", str(other), "--json"))
     assert not equal(other, unbroken)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was killed in its first epoch."""
+    run = tmp_path_factory.mktemp("runs") / "stopped"
+    kill_after(run, 3, signal.SIGKILL)
+    return run
+
+
+def resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    return main(["resume", str(run)]), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("edit", ["edited", "cut"])
+def test_a_run_does_not_go_on_with_another_recipe(
+    stopped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], edit: str
+) -> None:
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
+    whole = (run / "recipe.yaml").read_text()
+    words = whole.replace("brightness: 0.2", "brightness: 0.9") if edit == "edited" else whole.partition("augment:")[0]
+    (run / "recipe.yaml").write_text(words)
+    code, answer = resumed(run, capsys)
+    assert code == 2
+    assert "Traceback" not in answer
+    name = "augment.brightness is 0.9 here, and the run began with 0.2" if edit == "edited" else "augment.crop is None here"
+    assert f"recipe.yaml: {name}" in answer
+    assert not (run / "record.json").exists()
+
+
+def test_rarer_checkpoints_change_no_bit(unbroken: Path, stopped: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
+    words = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(words.replace("seconds: 0.0", "seconds: 30.0"))
+    finished(saccade("resume", str(run), "--json"))
+    assert equal(run, unbroken)
+
+
+def test_the_recipe_stays_the_same_however_often_a_run_goes_on(stopped: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
+    state = checkpoint.load(run / "checkpoint.pt")
+    assert finish(restored(run, state)).state()["recipe"] == state["recipe"]
+
+
+def test_a_checkpoint_of_an_older_version_goes_on_and_says_so(
+    unbroken: Path, stopped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
+    state = checkpoint.load(run / "checkpoint.pt")
+    del state["recipe"]
+    checkpoint.save(run / "checkpoint.pt", state)
+    code, said = resumed(run, capsys)
+    assert code == 0
+    assert "holds no recipe" in said
+    assert equal(run, unbroken)
+
+
+def test_a_finished_run_needs_no_checkpoint_any_more(
+    unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(unbroken, tmp_path / "run"))
+    (run / "checkpoint.pt").write_bytes(b"damaged")
+    code, said = resumed(run, capsys)
+    assert code == 0
+    assert "finished already" in said

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import saccade
+from saccade import InputError
 from saccade.report import pictured, write_report
 
 VOID = {"meta", "img", "br"}
@@ -92,6 +93,19 @@ def test_many_classes_become_a_list_of_pairs(run: Path, tmp_path: Path) -> None:
     page = write_report(tmp_path / "run", {}).read_text(encoding="utf-8")
     assert "was taken for" in page
     assert 'class="confusion"' not in page
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "predictions.npz"])
+@pytest.mark.parametrize("share", [0, 0.5, 0.98])
+def test_files_that_were_cut_are_named_and_the_good_report_stays(
+    run: Path, tmp_path: Path, name: str, share: float
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    whole = (copy / name).read_bytes()
+    (copy / name).write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(InputError, match=rf"{name}: "):
+        saccade.resume(copy)
+    assert (copy / "report.html").read_bytes() == (run / "report.html").read_bytes()
 
 
 @pytest.fixture

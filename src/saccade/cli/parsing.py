@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from saccade.errors import InputError, suggestion
 
 Options = argparse.Namespace
-WORDS = ("network", "device", "group")  # fields of words, whatever YAML would make of them
+WORDS = ("network", "device", "group", "recipe")  # fields of words, whatever YAML would make of them
 LISTS = ("at", "mean", "std")  # fields of several numbers
 SHORT = {
     "optimizer.freeze": ["--freeze"],
@@ -97,13 +97,7 @@ def nested(given: dict[str, str]) -> dict[str, Any]:
         place = words
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = (
-            value
-            if last in ("network", "device", "group", "recipe")
-            else numbers(value)
-            if last in LISTS
-            else scalar(value)
-        )
+        place[last] = value if last in WORDS else numbers(value) if last in LISTS else scalar(value)
     return words
 
 

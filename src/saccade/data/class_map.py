@@ -1,7 +1,7 @@
-"""The class map of a classifier, pinned on the images that train it."""
+"""The class map of a classifier: pinned on the images that train it, and applied to others."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,20 +25,40 @@ def pinned(listing: Listing) -> Listing:
     names = tuple(listing.classes[i] for i in learned)
     if len(learned) < 2:
         raise InputError(f"{listing.source}: one class only ({names[0]}); a classifier needs at least two")
-    known = np.isin(listing.labels, learned)
+    findings = [*listing.findings, *missing(listing, learned), *alike(names)]
+    return replace(restricted(listing, learned, "is not in train"), findings=findings)
+
+
+def known_to(listing: Listing, classes: Sequence[str]) -> Listing:
+    """The listing for a network that knows these classes: images of others are left out by name.
+
+    InputError where nothing is left of what is to be scored: the test part, where there is one.
+    """
+    known = np.flatnonzero([name in classes for name in listing.classes])
+    parts = ("test",) if (listing.parts == "test").any() else ("", *PARTS)
+    if not (np.isin(listing.labels, known) & np.isin(listing.parts, parts)).any():
+        such = ", ".join(listing.classes[:3])
+        raise InputError(
+            f"{listing.source}: no image to score is of the {len(classes)} classes that the run knows "
+            f"({', '.join(classes[:3])}...); met {such}"
+        )
+    return restricted(listing, known, "is not one that the run knows")
+
+
+def restricted(listing: Listing, classes: np.ndarray, why: str) -> Listing:
+    """The listing with these classes alone, by ascending number; the images of others are left out by name."""
+    known = np.isin(listing.labels, classes)
     kept, others = np.flatnonzero(known), np.flatnonzero(~known).tolist()
-    findings = [*missing(listing, learned), *alike(names)]
-    left_out = [LeftOut(listing.ids[i], f'class "{listing.classes[listing.labels[i]]}" is not in train') for i in others]
+    left_out = [LeftOut(listing.ids[i], f'class "{listing.classes[listing.labels[i]]}" {why}') for i in others]
     return replace(
         listing,
-        classes=names,
+        classes=tuple(listing.classes[i] for i in classes),
         images=Subset(listing.images, kept) if others else listing.images,
         ids=[listing.ids[i] for i in kept.tolist()] if others else listing.ids,
-        labels=np.searchsorted(learned, listing.labels[kept]),
+        labels=np.searchsorted(classes, listing.labels[kept]),
         parts=listing.parts[kept],
         groups=None if listing.groups is None else listing.groups[kept],
         left_out=[*listing.left_out, *left_out],
-        findings=[*listing.findings, *findings],
     )
 
 

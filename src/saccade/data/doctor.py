@@ -135,7 +135,7 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> Examined:
         *small_classes(labels, listing.classes),
     ]
     if listing.groups is not None:
-        findings += groups_across_parts(listing.groups[kept], parts)
+        findings += [*groups_across_parts(listing.groups[kept], parts), *one_group(listing.groups[kept], parts)]
     return Examined(digests, clusters_of(len(pixels), np.concatenate([exact, near])), findings)
 
 
@@ -219,6 +219,12 @@ def groups_across_parts(groups: np.ndarray, parts: np.ndarray) -> Iterable[Findi
         many = "1 group is" if len(torn) == 1 else f"{len(torn):,} groups are"
         text = f"{many} in more than one part, {such}; scores are optimistic"
         yield Finding("groups across parts", text, tuple(torn))
+
+
+def one_group(groups: np.ndarray, parts: np.ndarray) -> Iterable[Finding]:
+    """All images in one group, where the data do not divide them either."""
+    if len(groups) and groups[0] and (groups == groups[0]).all() and set(parts.tolist()) <= {"", "train"}:
+        yield Finding("one group", f"every image is of group {groups[0]}: nothing can be held back to measure a network by")
 
 
 def conversions(remarks: dict[str, list[str]]) -> Iterable[Finding]:

@@ -33,6 +33,7 @@ from saccade.experiment.recipe import Recipe
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, seeded
 from saccade.layers.ensemble import Voted
+from saccade.reading import read_npz
 from saccade.writing import replacing
 
 Record = dict[str, Any]
@@ -195,8 +196,7 @@ class Series:
         """The weights as they are in the file of this member; written now, unless the member has begun with them before."""
         file = self.weights_file(name)
         if file.is_file():
-            with np.load(file, allow_pickle=False) as found:
-                return found["weights"]
+            return read_npz(file, f"{name} was begun with these weights of the images", "weights")["weights"]
         with replacing(file) as part, part.open("wb") as stream:
             np.savez_compressed(stream, allow_pickle=False, ids=ids, weights=weights)
         return weights

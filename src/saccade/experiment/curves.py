@@ -10,7 +10,7 @@ import numpy as np
 from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
-from saccade.experiment import folder
+from saccade.experiment import folder, outcome
 from saccade.experiment.division import check_scored
 from saccade.experiment.engine import check_engine, prepare_all, settle
 from saccade.experiment.failures import failures, told
@@ -221,11 +221,10 @@ def said(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """(M, N, C) the probabilities of these runs on the validation images, and the labels (N,)."""
     rows, labels = [], np.zeros(0, np.int64)
     for name in names:
-        with np.load(study.place / name / folder.PREDICTIONS, allow_pickle=False) as kept:
-            there = np.flatnonzero(kept["parts"] == "validation")
-            order = there[np.argsort(kept["ids"][there], kind="stable")]
-            rows.append(kept["probabilities"][order])
-            labels = kept["labels"][order]
+        kept = outcome.of_part(study.place / name, "validation")
+        order = np.argsort(kept["ids"], kind="stable")
+        rows.append(kept["probabilities"][order])
+        labels = kept["labels"][order]
     return np.stack(rows), labels
 
 

@@ -26,6 +26,7 @@ from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, seeded
 from saccade.inspection.table import layer_table
 from saccade.layers.ensemble import Averaged, Ensemble, Voted
+from saccade.reading import read_npz
 from saccade.writing import replacing, write_text
 
 Record = dict[str, Any]
@@ -124,11 +125,9 @@ class Joint:
     @cached_property
     def trained(self) -> list[np.ndarray]:
         """For each member (N,) bool: the images of the store that are in its training part, drawn or not."""
-        found = []
-        for member in self.members:
-            with np.load(self.study.place / member.name / folder.SPLIT, allow_pickle=False) as split:
-                found.append(split["parts"] == "train")
-        return found
+        why = "it says which images trained this member"
+        files = (self.study.place / member.name / folder.SPLIT for member in self.members)
+        return [read_npz(file, why, "parts")["parts"] == "train" for file in files]
 
     @cached_property
     def units(self) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The batches of a training run: each a function of the recipe's seed, the epoch and its place in it."""
 
 from collections.abc import Iterator
-from zipfile import BadZipFile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from saccade.errors import InputError
 from saccade.experiment import assemble
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.setup import Prepared
+from saccade.reading import read_npz
 from saccade.seeds import derive
 from saccade.training.plan import Plan
 
@@ -85,11 +86,11 @@ def image_weights(prepared: Prepared, train: np.ndarray) -> np.ndarray | None:
         return None
     if prepared.recipe.balance.by == "sampling":
         raise InputError("split.weights: images are drawn by weight or by class, not both; leave balance.by out")
+    found = read_npz(Path(file), "split.weights names a file of ids and weights", "ids", "weights")
     try:
-        with np.load(file, allow_pickle=False) as found:
-            of = dict(zip(found["ids"].tolist(), found["weights"].astype(np.float64).tolist(), strict=True))
-    except (OSError, ValueError, KeyError, AttributeError, BadZipFile) as error:
-        raise InputError(f"split.weights: {file}: no ids and weights can be read from it ({error})") from error
+        of = dict(zip(found["ids"].tolist(), found["weights"].astype(np.float64).tolist(), strict=True))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"split.weights: {file}: these are no ids with a weight each ({error})") from error
     weights = np.array([of.get(name, 0.0) for name in prepared.store.ids[train].tolist()])
     if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.sum() > 0):
         raise InputError(f"split.weights: {file}: weights are finite, not below 0, and above 0 for some training images")

@@ -109,7 +109,7 @@ class Fit:
 
     def keep(self) -> None:
         """A checkpoint of this moment, between two steps."""
-        checkpoint.save(self.run / folder.CHECKPOINT, self.state())
+        checkpoint.save(self.run / folder.CHECKPOINT, self.state(), folder.advice(self.run))
         self.kept()
 
     def state(self) -> dict[str, Any]:
@@ -117,6 +117,7 @@ class Fit:
         self.read()
         self.check_sound()
         return {
+            "recipe": self.recipe.model_dump(),
             "fingerprint": self.prepared.store.fingerprint,
             "plan": asdict(self.plan),
             "network": self.network.state_dict(),
@@ -228,10 +229,11 @@ class Fit:
 
     def diverged(self, batch: int, what: str) -> InputError:
         step = self.position.epoch * self.batches_per_epoch + batch
-        file = self.run / folder.CHECKPOINT
+        good = f"; the last good state, of step {self.saved_step:,}, is in {self.run / folder.CHECKPOINT}"
+        kept = good if self.saved > -math.inf else ""
         return InputError(
-            f"{what} at step {step:,} (epoch {self.position.epoch + 1}); the last good state, of step {self.saved_step:,}, "
-            f"is in {file}. Try a lower --optimizer.lr (now {self.recipe.optimizer.lr}) or --optimizer.clip 1"
+            f"{what} at step {step:,} (epoch {self.position.epoch + 1}){kept}. "
+            f"Try a lower --optimizer.lr (now {self.recipe.optimizer.lr}) or --optimizer.clip 1"
         )
 
     def memory_note(self, step: Step) -> Iterator[Note]:

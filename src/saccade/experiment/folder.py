@@ -3,7 +3,9 @@
 import json
 import os
 import re
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -49,9 +51,20 @@ def _make(folder: Path, exist_ok: bool) -> Path:
     return folder
 
 
+@contextmanager
+def gone_on_failure(run: Path) -> Iterator[None]:
+    """A new folder in which not even the first checkpoint could be kept is removed: nothing can go on from it."""
+    try:
+        yield
+    except BaseException:
+        if not (run / CHECKPOINT).is_file():
+            shutil.rmtree(run, ignore_errors=True)
+        raise
+
+
 def advice(run: Path) -> str:
     """What to do when a file of the run cannot be written."""
-    return f"; free some space, then `saccade resume {run}`" if (run / CHECKPOINT).is_file() else ""
+    return f"; free some space, then `saccade resume {run}`" if (run / CHECKPOINT).is_file() else "; free some space"
 
 
 def write_record(run: Path, words: dict[str, Any]) -> None:
@@ -60,6 +73,15 @@ def write_record(run: Path, words: dict[str, Any]) -> None:
 
 def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
     write_text(run / METRICS, "".join(json.dumps(line) + "\n" for line in history), advice(run))
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The measures of every epoch; InputError for a line that was cut."""
+    file = run / METRICS
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: the measures of the epochs cannot be read ({error})") from error
 
 
 def check_run(run: Path) -> None:

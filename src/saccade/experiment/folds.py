@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saccade.errors import InputError
-from saccade.experiment import folder
+from saccade.experiment import folder, outcome
 from saccade.experiment.division import units_among
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
@@ -101,9 +101,7 @@ def out_of_fold(study: Study, folds: Folds, members: Sequence[Member]) -> OutOfF
 
 
 def of_test(study: Study, name: str) -> Mapping[str, np.ndarray]:
-    with np.load(study.place / name / folder.PREDICTIONS, allow_pickle=False) as kept:
-        there = kept["parts"] == "test"
-        return {column: kept[column][there] for column in ("ids", "labels", "probabilities")}
+    return outcome.of_part(study.place / name, "test")
 
 
 def by_fold(values: np.ndarray, found: OutOfFold) -> np.ndarray:

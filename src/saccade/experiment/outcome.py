@@ -13,6 +13,7 @@ from saccade.data.augment import mean_probabilities, views
 from saccade.data.batches import Resident, evaluation_batches
 from saccade.data.preprocess import Preprocess, pixels_to_float
 from saccade.experiment import folder
+from saccade.reading import read_npz
 from saccade.tasks import classify
 from saccade.training.steps import is_out_of_memory
 from saccade.writing import replacing
@@ -58,6 +59,14 @@ def save(run: Path, columns: dict[str, np.ndarray]) -> None:
     """predictions.npz: parts, ids, labels and probabilities of every image that was held back."""
     with replacing(run / folder.PREDICTIONS, folder.advice(run)) as file, file.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **columns)
+
+
+def of_part(run: Path, part: str) -> dict[str, np.ndarray]:
+    """Ids, labels and probabilities of the images of this part, as `save` wrote them; InputError for a damaged file."""
+    why = "it holds what was said of each image"
+    kept = read_npz(run / folder.PREDICTIONS, why, "parts", "ids", "labels", "probabilities")
+    there = kept.pop("parts") == part
+    return {name: column[there] for name, column in kept.items()}
 
 
 def describe(

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from saccade import statistics
 from saccade.data.batches import Resident
+from saccade.data.class_map import known_to
 from saccade.data.images import Pairs, Paths, Subset
 from saccade.data.listing import Images, LeftOut
-from saccade.data.sources import open_source
+from saccade.data.sources import is_table, open_grouped
 from saccade.data.sources.folders import image_files
 from saccade.data.split import units_of
 from saccade.data.store import Store, build, decoded
@@ -22,7 +22,10 @@ from saccade.errors import InputError
 from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, outcome
 from saccade.experiment.model import Model
+from saccade.experiment.recipe import make_recipe
+from saccade.experiment.recipe_files import read_recipe
 from saccade.layers.ensemble import Ensemble, Observed
+from saccade.reading import read_npz
 from saccade.statistics import Uncertainty
 
 CHUNK = 1024  # images held in memory at once
@@ -147,10 +150,17 @@ class Evaluated:
 
 
 def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
-    """Scores on labelled data: its test part where it has one, else all of it, but no image that the run has trained on."""
-    store = yield from build(open_source(data), model.preprocess.stored, model.preprocess.channels)
-    if missing := sorted(set(store.classes) - set(model.classes)):
-        raise InputError(f'{data}: the class "{missing[0]}" is not one of the {len(model.classes)} that the run knows')
+    """Scores on labelled data: its test part where it has one, else all of it, but no image that the run has trained on.
+
+    Nor one of a class that it does not know, as in training.
+    """
+    group = group_of(run) if is_table(data) else None
+    listing = known_to(open_grouped(data, group), model.classes)
+    if group is not None and listing.groups is None:
+        yield Note(
+            f'{listing.source} has no column "{group}", which kept images of the run together: each counts for itself'
+        )
+    store = yield from build(listing, model.preprocess.stored, model.preprocess.channels)
     where = np.flatnonzero(store.parts == "test")
     where = where if len(where) else np.arange(len(store.labels))
     seen = np.isin(store.digests[where], digests_seen(run))
@@ -161,15 +171,15 @@ def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
     return scored(model, store, where[~seen], where[seen])
 
 
+def group_of(run: Path) -> str | None:
+    """The column whose equal values the run kept on one side."""
+    return make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE)).split.group
+
+
 def digests_seen(run: Path) -> np.ndarray:
     """Of the pixels of the images that trained the run or selected its checkpoint."""
-    try:
-        with np.load(run / folder.SPLIT) as split:
-            return split["digests"][split["parts"] != "test"]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(
-            f"{run / folder.SPLIT}: cannot be read ({error}); it says which images the run has seen"
-        ) from error
+    split = read_npz(run / folder.SPLIT, "it says which images the run has seen", "digests", "parts")
+    return split["digests"][split["parts"] != "test"]
 
 
 def scored(model: Model, store: Store, where: np.ndarray, seen: np.ndarray) -> Evaluated:

@@ -14,6 +14,7 @@ from saccade.zoo.weights import TIMM, TORCHVISION, Loaded, in_order, transplant
 
 State = dict[str, Tensor]
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+ADDRESSES = ("https://", "http://", "file://")
 # Of ImageNet's training images in 0..1: what most published weights were trained with
 IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF: Statistics = ((0.5,) * 3, (0.5,) * 3)  # of weights that came from TensorFlow
@@ -34,6 +35,8 @@ def statistics_for(weights: str, name: str) -> Statistics:
     if (run / folder.MODEL).is_file():
         preprocess = model.load(run).preprocess
         return preprocess.mean, preprocess.std
+    if weights not in ("torchvision", "timm") and not weights.startswith(ADDRESSES):
+        file_of(weights)  # that it is not there is said before what it would be good for
     if weights == "timm":
         import timm
 
@@ -47,15 +50,20 @@ def fetched(weights: str, name: str) -> State:
         return from_torchvision(name)
     if weights == "timm":
         return from_timm(name)
-    if weights.startswith(("https://", "http://", "file://")):
+    if weights.startswith(ADDRESSES):
         load = torch.hub.load_state_dict_from_url
         return unwrapped(downloaded(weights, lambda: load(weights, map_location="cpu", weights_only=True)), weights)
+    return read(file_of(weights))
+
+
+def file_of(weights: str) -> Path:
+    """The file, or that of a run; InputError where there is none."""
     path = Path(weights)
     if (path / folder.MODEL).is_file():
-        path = path / folder.MODEL
+        return path / folder.MODEL
     if not path.is_file():
         raise InputError(f"{weights}: there is no such file of weights; also a run, a URL, torchvision or timm")
-    return read(path)
+    return path
 
 
 def read(file: Path) -> State:

@@ -349,7 +349,7 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(words)
     except ValidationError as error:
-        raise InputError(f"{origin}: {said(error, field_names())}") from None
+        raise InputError(f"{origin}: {said(error, [*Recipe.model_fields, *field_names()])}") from None
 
 
 def different_fields(a: Recipe, b: Recipe) -> list[str]:

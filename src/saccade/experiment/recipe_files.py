@@ -1,5 +1,6 @@
 """Recipes as files: those of the user, and those that come with the package by their names."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,4 +37,15 @@ def read_recipe(file: Path) -> dict[str, Any]:
         raise InputError(f"{file}: this is no YAML{where}: {getattr(error, 'problem', error)}") from error
     if not isinstance(words, dict):
         raise InputError(f"{file}: a recipe is a list of `field: value` lines, this is a {type(words).__name__}")
+    for name in names_in(words):
+        if not isinstance(name, str):
+            raise InputError(f"{file}: the name of a field is a word, such as epochs, not {name}")
     return words
+
+
+def names_in(words: Mapping[Any, Any]) -> Iterator[Any]:
+    """The names of the fields, and of those of its sections; YAML makes numbers, dates and truths of some words."""
+    for name, value in words.items():
+        yield name
+        if isinstance(value, Mapping):
+            yield from names_in(value)

@@ -65,4 +65,5 @@ def said(error: ValidationError, fields: Iterable[str]) -> str:
     if first["type"] == "missing":
         return f'the field "{field}" is missing'
     expected = EXPECTED.get(first["type"]) or re.sub("^Input should be", "should be", first["msg"]).split(", unable")[0]
-    return f"{field} {expected}, not {first['input']!r}"
+    near = suggestion(str(first["input"]), re.findall("'(.+?)'", expected)) if first["type"] == "literal_error" else ""
+    return f"{field} {expected}, not {first['input']!r}{near}"

@@ -16,7 +16,7 @@ from saccade.experiment.assemble import augmentation, new_network, optimizer
 from saccade.experiment.feed import image_weights
 from saccade.experiment.fit import Fit, Position
 from saccade.experiment.pretrained import load_pretrained
-from saccade.experiment.recipe import Recipe, make_recipe
+from saccade.experiment.recipe import Recipe, different_fields, flat, make_recipe
 from saccade.experiment.recipe_files import read_recipe
 from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.smallest import check, passes_alone
@@ -31,6 +31,9 @@ from saccade.writing import replacing, write_text
 
 Record = dict[str, Any]
 
+# Fields that may change under a run that goes on: its images are known by their fingerprint, the weights that it started
+# from and its plan are in the checkpoint, and how often it is kept decides no bit
+FREE = ("data", "weights", "plan.device", "checkpoint.seconds")
 WORTH_COMPILING = 30_000  # images to train on, for kernels that take some five seconds, once on a machine
 
 
@@ -49,6 +52,8 @@ def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Rec
         folder.check_free(out)
     decided = yield from ready(recipe, data)
     fit = begin(decided, out)
+    with folder.gone_on_failure(fit.run):
+        fit.keep()
     yield Note(f"writing to {fit.run}")
     if fit.loaded is not None:
         yield Note(f"weights of {fit.recipe.weights}: {fit.loaded}")
@@ -76,17 +81,20 @@ def ready(recipe: Recipe, data: Any = None) -> Work[Ready]:
 
 def begin(decided: Ready, out: Path | None) -> Fit:
     """The run at its first step, with its new folder."""
-    return Fit(decided.prepared, decided.plan, new_folder(decided.prepared, out), decided.position)
+    assert decided.prepared.recipe.network is not None
+    run = folder.create(out, decided.prepared.recipe.network, decided.prepared.store.name)
+    with folder.gone_on_failure(run):
+        describe(run, decided.prepared)
+        return Fit(decided.prepared, decided.plan, run, decided.position)
 
 
 def resume(run: Path, data: Any = None) -> Work[Record]:
     """Go on with an unfinished run, from its checkpoint to the bits that the unbroken run would have given."""
     folder.check_run(run)
-    state = checkpoint.load(run / folder.CHECKPOINT)
     if (run / folder.RECORD).is_file():
         yield Note(f"{run} is finished already; nothing to do")
         return folder.read_record(run)
-    fit = yield from restored(run, state, data)
+    fit = yield from restored(run, checkpoint.load(run / folder.CHECKPOINT), data)
     if fit.position.epoch < fit.recipe.epochs:
         yield Note(f"going on in epoch {fit.position.epoch + 1} after batch {fit.position.batch}")
     return (yield from complete_run(fit))
@@ -95,7 +103,7 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
 def restored(run: Path, state: dict[str, Any], data: Any = None) -> Work[Fit]:
     """The run where the state of a checkpoint left it."""
     start = time.monotonic()
-    recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
+    recipe = yield from own_recipe(run, state)
     prepared = yield from prepare(recipe, data)
     if prepared.store.fingerprint != state["fingerprint"]:
         raise InputError(f"{recipe.data}: the images have changed since {run} began, so it cannot be resumed exactly")
@@ -107,6 +115,26 @@ def restored(run: Path, state: dict[str, Any], data: Any = None) -> Work[Fit]:
     fit.position.times["data"] += time.monotonic() - start
     folder.write_metrics(run, fit.position.history)
     return fit
+
+
+def own_recipe(run: Path, state: dict[str, Any]) -> Work[Recipe]:
+    """The recipe in the folder of the run; InputError where it is another than the run began with."""
+    file = run / folder.RECIPE
+    recipe = make_recipe(read_recipe(file), str(file))
+    if "recipe" not in state:
+        yield Note(
+            f"this checkpoint holds no recipe, as those of older versions; that {file} is unchanged is taken on trust"
+        )
+        return recipe
+    began = make_recipe(state["recipe"], str(run / folder.CHECKPOINT))
+    if changed := [name for name in different_fields(began, recipe) if name not in FREE]:
+        was, now = (flat(each.model_dump())[changed[0]] for each in (began, recipe))
+        more = f" ({len(changed)} fields differ in all)" if len(changed) > 1 else ""
+        raise InputError(
+            f"{file}: {changed[0]} is {now} here, and the run began with {was}{more}; put that back to go on exactly, "
+            f"or train anew with `saccade train --recipe {file}`"
+        )
+    return recipe
 
 
 def plan_of(state: dict[str, Any]) -> Work[Plan]:
@@ -121,15 +149,12 @@ def plan_of(state: dict[str, Any]) -> Work[Plan]:
     return plan
 
 
-def new_folder(prepared: Prepared, out: Path | None) -> Path:
-    """The run folder with all that is decided before training: the recipe, and which image is on which side."""
-    assert prepared.recipe.network is not None
-    run = folder.create(out, prepared.recipe.network, prepared.store.name)
-    write_text(run / folder.RECIPE, prepared.recipe.to_yaml())
-    with replacing(run / folder.SPLIT) as file, file.open("wb") as stream:
+def describe(run: Path, prepared: Prepared) -> None:
+    """Write what is decided before training: the recipe, and which image is on which side."""
+    write_text(run / folder.RECIPE, prepared.recipe.to_yaml(), folder.advice(run))
+    with replacing(run / folder.SPLIT, folder.advice(run)) as file, file.open("wb") as stream:
         store = prepared.store
         np.savez_compressed(stream, ids=store.ids, parts=prepared.parts, labels=store.labels, digests=store.digests)
-    return run
 
 
 def check_network(prepared: Prepared) -> None:

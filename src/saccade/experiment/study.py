@@ -14,7 +14,7 @@ import numpy as np
 
 from saccade.errors import InputError
 from saccade.events import Event, Note, Progress, Work, retold
-from saccade.experiment import folder
+from saccade.experiment import folder, outcome
 from saccade.experiment.claim import claim
 from saccade.experiment.division import units_among
 from saccade.experiment.fleet import Fleets
@@ -100,23 +100,20 @@ class Study:
         """(runs, images) float64: 1 where the run named the image of this part correctly, the images in one order."""
         rows = []
         for name in names:
-            with np.load(self.place / name / folder.PREDICTIONS, allow_pickle=False) as kept:
-                there = kept["parts"] == part
-                order = np.argsort(kept["ids"][there], kind="stable")
-                right = kept["probabilities"][there].argmax(1) == kept["labels"][there]
-                rows.append(right[order].astype(np.float64))
+            kept = outcome.of_part(self.place / name, part)
+            order = np.argsort(kept["ids"], kind="stable")
+            right = kept["probabilities"].argmax(1) == kept["labels"]
+            rows.append(right[order].astype(np.float64))
         return np.stack(rows)
 
     def units(self, name: str, part: str) -> np.ndarray:
         """(images,) in the order of `outcomes`: of which equal ones belong together (groups, duplicates)."""
-        with np.load(self.place / name / folder.PREDICTIONS, allow_pickle=False) as kept:
-            ids = np.sort(kept["ids"][kept["parts"] == part], kind="stable")
+        ids = np.sort(outcome.of_part(self.place / name, part)["ids"], kind="stable")
         return units_among(ids, folder.read_record(self.place / name)["images"]["fingerprint"])
 
     def history(self, name: str) -> list[dict[str, float]]:
         """The measures of every epoch of a run."""
-        lines = (self.place / name / folder.METRICS).read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        return folder.read_metrics(self.place / name)
 
 
 def quietly(work: Work[Result], name: str) -> Work[Result]:

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from saccade.data.preprocess import Preprocess
-from saccade.data.sources import open_source
+from saccade.data.sources import open_grouped
 from saccade.data.store import Store, build, open_stored
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.recipe_files import read_recipe
+from saccade.reading import read_npz
 
 Record = dict[str, Any]
 
@@ -48,7 +48,7 @@ def images_of(run: Path, record: Record, preprocess: Preprocess, data: Any) -> W
         return store
     recipe = make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE))
     try:
-        listing = open_source(recipe.data if data is None else data)
+        listing = open_grouped(recipe.data if data is None else data, recipe.split.group)
     except InputError as error:
         raise InputError(
             f"{error}; the images of the run are needed: name them, or other labelled ones, with --data"
@@ -58,9 +58,6 @@ def images_of(run: Path, record: Record, preprocess: Preprocess, data: Any) -> W
 
 def trained_on(run: Path) -> tuple[np.ndarray, np.ndarray]:
     """Digests of pixels, and labels, of the training images of a run."""
-    try:
-        with np.load(run / folder.SPLIT) as split:
-            train = split["parts"] == "train"
-            return split["digests"][train], split["labels"][train]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(f"{run / folder.SPLIT}: cannot be read ({error}); it says which images trained the run") from error
+    split = read_npz(run / folder.SPLIT, "it says which images trained the run", "digests", "labels", "parts")
+    train = split["parts"] == "train"
+    return split["digests"][train], split["labels"][train]

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from saccade import statistics
-from saccade.errors import InputError
+from saccade.reading import read_npz
 from saccade.report.html import percent, section, tag, text
 from saccade.report.pictures import gallery, picture
 
@@ -19,12 +18,10 @@ def outcomes(run: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     file = run / "predictions.npz"
     if not file.is_file():
         return None
-    try:
-        with np.load(file) as found:
-            last = found["parts"] == found["parts"][-1]
-            return found["ids"][last], found["labels"][last], found["probabilities"][last]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(f"{file}: cannot be read ({error})") from error
+    why = "it holds what was said of each image, and without it there is no report"
+    found = read_npz(file, why, "parts", "ids", "labels", "probabilities")
+    last = found["parts"] == found["parts"][-1]
+    return found["ids"][last], found["labels"][last], found["probabilities"][last]
 
 
 def pictured(run: Path, count: int = SHOWN) -> list[str]:

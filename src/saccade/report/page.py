@@ -6,16 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
+from saccade.errors import InputError
+from saccade.experiment import folder
 from saccade.report import ensemble, sections
 from saccade.report.html import details, document, section, tag, text
 from saccade.report.mistakes import mistakes
 from saccade.writing import write_text
 
 
+def whole_history(run: Path, epochs: int) -> list[dict[str, float]]:
+    """The measures of every epoch; InputError where some are gone: a page without its curves would replace a good one."""
+    history = folder.read_metrics(run)
+    if len(history) < epochs:
+        raise InputError(
+            f"{run / folder.METRICS}: it holds {len(history)} epochs of the {epochs} that were trained; the report is left "
+            "as it was"
+        )
+    return history
+
+
 def write_report(run: Path, pictures: Mapping[str, np.ndarray]) -> Path:
     """Write report.html into the run folder, whole or not at all; `pictures` maps ids to uint8 (H, W, 1 or 3)."""
     record = json.loads((run / "record.json").read_text(encoding="utf-8"))
-    history = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    history = whole_history(run, record["epochs"]["trained"])
     recipe = (run / "recipe.yaml").read_text(encoding="utf-8")
     body = [
         sections.verdict(record),

@@ -9,13 +9,15 @@ from saccade.errors import InputError
 from saccade.writing import replacing
 
 
-def save(file: Path, state: dict[str, Any]) -> None:
-    """Whole or not at all: a crash or a full disk leaves the last one as it was."""
-    with replacing(file, f"; free some space, then `saccade resume {file.parent}`") as part:
+def save(file: Path, state: dict[str, Any], advice: str = "") -> None:
+    """Whole or not at all: a crash or a full disk leaves the last one as it was, and InputError ends with the advice."""
+    with replacing(file, advice) as part, part.open("wb") as stream:
         try:
-            torch.save(state, part)
-        except RuntimeError as error:  # what torch's own writer says where it meets a full disk
-            raise OSError(str(error).splitlines()[0]) from error
+            torch.save(state, stream)
+        except RuntimeError as error:  # torch says "unexpected pos 704 vs 598" after the system said that the disk is full
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load(file: Path) -> dict[str, Any]:

@@ -13,23 +13,41 @@ def open_source(data: Any, group: str | None = None) -> Listing:
     """The listing of whatever `data` is: a path, a name, (X, y), a sequence of (image, label), or a listing."""
     if isinstance(data, Listing):
         return data
+    if group is not None and not is_table(data):
+        name = data if isinstance(data, str | Path) else "these images in memory"
+        raise InputError(f'{name}: groups are a column of a CSV, here "{group}", and this is none; leave split.group out')
     if not isinstance(data, str | Path):
         return memory.from_memory(data)
     path = Path(data).expanduser()
     if str(data) == "digits" and not path.exists():
         return memory.digits()
-    if not path.exists():
-        return _by_name(str(data), path)
-    if path.suffix.lower() in (".csv", ".tsv"):
+    return _at(path, group) if path.exists() else _by_name(str(data), path)
+
+
+def _at(path: Path, group: str | None) -> Listing:
+    """The listing of what is there."""
+    if is_table(path):
         return table.read(path, group)
-    if group is not None:
-        raise InputError(f"{path}: groups are a column of a CSV; this is none")
-    for kind in (idx, cifar):
-        if (listing := kind.recognize(path)) is not None:
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: this is neither a file nor a folder")
+    for form in (idx, cifar):
+        if (listing := form.recognize(path)) is not None:
             return listing
     if path.is_dir():
         return folders.read(path)
-    raise InputError(f"{path}: expected a folder, a CSV or an archive of CIFAR; this is a {path.suffix or 'file'} file")
+    kind = f"a {path.suffix} file" if path.suffix else "a file without an ending"
+    of_set = f"; its folder may be meant, {path.parent}" if idx.NAME.fullmatch(path.name) else ""
+    raise InputError(f"{path}: expected a folder, a CSV or an archive of CIFAR; this is {kind}{of_set}")
+
+
+def open_grouped(data: Any, group: str | None) -> Listing:
+    """As open_source, in groups where the data have such a column: other data may be scored by a run with groups."""
+    there = group is not None and is_table(data) and table.has_column(Path(data).expanduser(), group)
+    return open_source(data, group if there else None)
+
+
+def is_table(data: Any) -> bool:
+    return isinstance(data, str | Path) and Path(data).suffix.lower() in (".csv", ".tsv")
 
 
 def _by_name(name: str, path: Path) -> Listing:

@@ -15,6 +15,7 @@ from saccade.data.images import Array, stamp_of
 from saccade.data.listing import Listing
 from saccade.data.sources import cifar_pickles
 from saccade.errors import InputError
+from saccade.reading import text_of
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PIXELS = 3 * 32 * 32
@@ -50,7 +51,7 @@ VERSIONS = (
 def recognize(path: Path) -> Listing | None:
     """The listing of a folder of such files, or of an archive like cifar-10-binary.tar.gz; None when it is neither."""
     if path.is_file():
-        if not path.name.startswith("cifar") or ".tar" not in path.name:
+        if not any(ending in (".tar", ".tgz", ".txz") for ending in map(str.lower, path.suffixes[-2:])):
             return None
         present = {Path(name).name: name for name in members(path)}
     else:
@@ -61,7 +62,10 @@ def recognize(path: Path) -> Listing | None:
         if found and (path.is_file() or version.unpickle is None or version.names in present):
             return listing(path, present, found, version)
     if path.is_file():
-        raise InputError(f"{path}: the files of CIFAR are expected (data_batch_1.bin ...), met {sorted(present)[:3]}")
+        raise InputError(
+            f"{path}: in an archive the files of CIFAR are expected (data_batch_1.bin ...), met {sorted(present)[:3]}; "
+            "others are to be unpacked first"
+        )
     return None
 
 
@@ -93,11 +97,19 @@ def files(path: Path, names: tuple[str, ...]) -> list[Path]:
 def class_names(path: Path, present: dict[str, str], version: Version, count: int) -> tuple[str, ...]:
     """From the file that comes with the version, where it is there."""
     if version.names in present:
+        file = path / present[version.names]
         data = content(path, present[version.names])
-        words = tuple(data.decode().split()) if version.unpickle is None else cifar_pickles.class_names(data)
+        words = tuple(text_of(data, file).split()) if version.unpickle is None else unpickled_names(data, file)
         if len(words) >= count:
             return words
     return CIFAR10 if version.classes == 10 else tuple(str(i) for i in range(count))
+
+
+def unpickled_names(data: bytes, file: Path) -> tuple[str, ...]:
+    try:
+        return cifar_pickles.class_names(data)
+    except Exception as error:  # a pickle can be wrong in as many ways as a program
+        raise InputError(f"{file}: the names of the classes cannot be read ({error})") from error
 
 
 def pixels(path: Path, names: tuple[str, ...], version: Version, stamp: str) -> np.ndarray:
@@ -139,4 +151,5 @@ def members(path: Path) -> list[str]:
         with tarfile.open(path) as archive:
             return [member.name for member in archive.getmembers() if member.isfile()]
     except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
-        raise InputError(f"{path}: this archive cannot be opened ({error})") from error
+        reason = "it is empty" if not path.stat().st_size else str(error).splitlines()[0].rstrip(":")
+        raise InputError(f"{path}: this archive cannot be opened ({reason})") from error

@@ -158,6 +158,8 @@ def files_below(folder: Path, root: Path, left_out: list[LeftOut], above: frozen
             kept += files_below(path, root, left_out, above)
         elif path.is_symlink() and not path.exists():
             left_out.append(LeftOut(name, "link to a file that is not there"))
+        elif not path.is_file():
+            left_out.append(LeftOut(name, "neither a file nor a folder (a pipe, a socket, a device)"))
         elif path.suffix.lower() not in extensions():
             left_out.append(LeftOut(name, f"not an image file ({path.suffix or 'no ending'})"))
         else:

@@ -11,6 +11,7 @@ import numpy as np
 from saccade.data.images import Array
 from saccade.data.listing import Listing
 from saccade.errors import InputError
+from saccade.reading import text_of
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 PARTS = {"train": "train", "t10k": "test", "test": "test"}
@@ -34,6 +35,7 @@ def recognize(folder: Path) -> Listing | None:
         if here:
             pairs.append((part, here["images"], here["labels"]))
     labels = [checked_labels(images, file) for _, images, file in pairs]
+    check_sizes([images for _, images, _ in pairs])
     return listing(folder, [part for part, _, _ in pairs], [images for _, images, _ in pairs], labels)
 
 
@@ -57,12 +59,24 @@ def checked_labels(images: Path, file: Path) -> np.ndarray:
     for of, dimensions in ((images, 3), (file, 1)):
         if len(header(of)) != dimensions:
             raise InputError(f"{of}: {dimensions} dimensions are expected by its name, {len(header(of))} are announced")
-    labels, count = read(file), header(images)[0]
+    labels, (count, height, width) = read(file), header(images)
     if not count:
         raise InputError(f"{images}: no images are announced")
+    if not height * width:
+        raise InputError(f"{images}: images of {height}x{width} pixels are announced")
     if len(labels) != count:
         raise InputError(f"{file}: {len(labels):,} labels for {count:,} images of {images.name}")
     return labels
+
+
+def check_sizes(files: list[Path]) -> None:
+    """InputError where the images of the parts are not of one size."""
+    for file in files[1:]:
+        own, first = ("x".join(map(str, header(each)[1:])) for each in (file, files[0]))
+        if own != first:
+            raise InputError(
+                f"{file}: images of {own} pixels, and those of {files[0].name} are of {first}; one size is needed"
+            )
 
 
 def listing(folder: Path, parts: list[str], files: list[Path], labels: list[np.ndarray]) -> Listing:
@@ -82,7 +96,7 @@ def class_names(folder: Path, count: int) -> tuple[str, ...]:
     """The lines of classes.txt where there is one."""
     file = folder / NAMES_FILE
     if file.is_file():
-        names = tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+        names = tuple(line.strip() for line in text_of(file.read_bytes(), file).splitlines() if line.strip())
         if len(names) < count or len(set(names)) < len(names):
             raise InputError(f"{file}: {count} different names are needed, one a line, met {len(set(names))}")
         return names

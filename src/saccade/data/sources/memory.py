@@ -22,8 +22,8 @@ def digits() -> Listing:
 def from_memory(data: Any) -> Listing:
     """(X, y) of arrays, or any sequence of (image, label)."""
     if isinstance(data, tuple) and len(data) == 2 and hasattr(data[0], "shape"):
-        x, y = np.asarray(data[0]), np.asarray(data[1])
-        if x.ndim not in (3, 4) or len(x) != len(y) or y.ndim != 1:
+        x, y = np.asarray(data[0]), labels_in(data[1])
+        if x.ndim not in (3, 4) or len(x) != len(y):
             raise InputError(f"X is (N, H, W) or (N, H, W, C) and y is (N,); these are {x.shape} and {y.shape}")
         if x.ndim == 4 and x.shape[3] not in (1, 3):
             if x.shape[1] not in (1, 3):
@@ -42,19 +42,32 @@ def labels_of(pairs: Sequence[Any]) -> np.ndarray:
     """Those that the sequence keeps beside it, as torchvision's data sets do, else the second of each pair."""
     kept = next((getattr(pairs, name) for name in ("targets", "labels") if hasattr(pairs, name)), None)
     try:
-        if kept is not None and len(kept) == len(pairs):
-            labels = np.asarray(kept)
-        else:
-            labels = np.array([pairs[i][1] for i in range(len(pairs))])
+        if kept is None or len(kept) != len(pairs):
+            kept = [pairs[i][1] for i in range(len(pairs))]
     except (TypeError, IndexError, KeyError, ValueError) as error:
         raise InputError("the data is no sequence of (image, label); X and y go in a tuple of two arrays") from error
+    return labels_in(kept)
+
+
+def labels_in(given: Any) -> np.ndarray:
+    """(N,) of numbers or words; InputError for the first that is missing, of which numpy would make a class "nan"."""
+    try:
+        labels = np.asarray(given)
+    except ValueError:
+        raise InputError("a label is one number or one word, these are of several shapes") from None
     if labels.ndim != 1:
         raise InputError(f"a label is one number or one word, these are of shape {labels.shape[1:]}")
+    for i, label in enumerate(labels.tolist() if labels.dtype.kind in "biuf" else given):
+        if label is None or (isinstance(label, float | np.floating) and not np.isfinite(label)):
+            raise InputError(f"the label of image {i} is {label}; a label is one number or one word, and none is missing")
     return labels
 
 
 def _listing(name: str, source: str, images: Images, labels: np.ndarray) -> Listing:
-    classes, numbers = np.unique(labels, return_inverse=True)
+    try:
+        classes, numbers = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise InputError("labels are all numbers or all words; these are both, or something else") from error
     return Listing(
         name=name,
         source=source,

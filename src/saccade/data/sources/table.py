@@ -30,13 +30,21 @@ def read(file: Path, group: str | None) -> Listing:
         part = row.get("split", "").strip().lower()
         if part not in (*PART_NAMES, ""):
             raise InputError(f'{file}, line {number}: split is train, validation or test, not "{part}"')
-        if (file.parent / row[path_column]).is_file():
-            kept.append((row[path_column], row[label_column], PART_NAMES.get(part, ""), row.get(group_column or "", "")))
+        if reason := reason_against(file.parent / row[path_column]):
+            left_out.append(LeftOut(row[path_column], reason))
         else:
-            left_out.append(LeftOut(row[path_column], "no such file"))
+            kept.append((row[path_column], row[label_column], PART_NAMES.get(part, ""), row.get(group_column or "", "")))
     if not kept:
         raise InputError(f"{file}: none of its {len(rows)} files exists; paths are read relative to {file.parent}")
     return listing(file, kept, left_out, group_column is not None)
+
+
+def reason_against(path: Path) -> str:
+    """Why there is no file to be read; "" where there is one."""
+    try:
+        return "" if path.is_file() else "no such file"
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        return f"no file that can be opened ({error.strerror})"
 
 
 def listing(file: Path, kept: list[tuple[str, str, str, str]], left_out: list[LeftOut], grouped: bool) -> Listing:
@@ -71,6 +79,11 @@ def read_rows(file: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
         return [(reader.line_num, stripped(row)) for row in reader], columns
     except csv.Error as error:
         raise InputError(f"{file}, line {reader.line_num}: this is no CSV ({error})") from error
+
+
+def has_column(file: Path, name: str) -> bool:
+    """Whether the file is there with a column of this name."""
+    return file.is_file() and name.strip().lower() in read_rows(file)[1]
 
 
 def stripped(row: dict[str, str]) -> dict[str, str]:
