@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from saccade.optim.noise import add_gradient_noise, annealed_std, filter_noise, noisy_weights
+from saccade.layers.fleet import members, stack
+from saccade.optim.noise import (
+    add_gradient_noise,
+    add_members_gradient_noise,
+    annealed_std,
+    filter_noise,
+    noisy_members,
+    noisy_weights,
+)
 from saccade.tasks import classify
 from saccade.zoo import find
 
@@ -114,8 +122,41 @@ def test_the_variance_falls_as_published() -> None:
     assert [annealed_std(t, 0.3) ** 2 for t in (0, 1, 99)] == pytest.approx([0.3, 0.3 / 2**0.55, 0.3 / 100**0.55])
 
 
+def test_members_of_a_fleet_get_the_noise_they_get_alone_and_keep_their_bits() -> None:
+    alone = [find("resnet20").build(4, 3) for _ in range(3)]
+    fleet, stds = stack(alone), (0.1, 0.0, 2.0)
+    before, draws = [p.detach().clone() for p in fleet.parameters()], [generator(k) for k in range(3)]
+    with noisy_members(fleet, stds, draws):
+        noisy = members(fleet)
+    assert all(torch.equal(a, b) for a, b in zip(fleet.parameters(), before, strict=True))
+    for k, network in enumerate(alone):
+        with noisy_weights(network, stds[k], generator(k)):
+            for found, expected in zip(noisy[k].parameters(), network.parameters(), strict=True):
+                torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    assert torch.equal(draws[1].get_state(), generator(1).get_state()), "nothing is drawn where there is no noise"
+
+
+def test_gradients_of_members_get_the_noise_they_get_alone() -> None:
+    alone, stds = [find("resnet20").build(4, 3) for _ in range(3)], (0.0, 0.3, 0.01)
+    fleet = stack(alone)
+    for p in (*fleet.parameters(), *(p for each in alone for p in each.parameters())):
+        p.grad = torch.zeros_like(p)
+    add_members_gradient_noise(fleet.parameters(), stds, [generator(k) for k in range(3)])
+    for k, network in enumerate(alone):
+        add_gradient_noise(network.parameters(), stds[k], generator(k))
+        for wide, own in zip(fleet.parameters(), network.parameters(), strict=True):
+            assert wide.grad is not None
+            assert own.grad is not None
+            if stds[k]:
+                assert torch.equal(wide.grad.unflatten(0, (3, -1))[k], own.grad)
+            else:
+                assert not wide.grad.unflatten(0, (3, -1))[k].any()
+
+
 def test_a_negative_deviation_is_refused() -> None:
     network, *_ = built()
+    with pytest.raises(ValueError, match="noise on weights"), noisy_members(network, [0.1, -1.0], [generator()] * 2):
+        pass
     with pytest.raises(ValueError, match="noise on weights"), noisy_weights(network, float("nan"), generator()):
         pass
     with pytest.raises(ValueError, match="noise on gradients"):

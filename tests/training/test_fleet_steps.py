@@ -14,8 +14,10 @@ from torch.nn import functional
 from saccade import InputError
 from saccade.layers import edit
 from saccade.layers.fleet import members, stack
-from saccade.optim import Optimizer, decay_groups
+from saccade.optim import Average, Optimizer, decay_groups, exponential, uniform
+from saccade.optim.average import Share
 from saccade.tasks import classify
+from saccade.training.disturbance import Disturbance
 from saccade.training.fleet import FleetTrainer, Losses, correct
 from saccade.training.steps import OutOfMemory, Trainer
 from saccade.zoo import NETWORKS, find
@@ -383,6 +385,112 @@ def test_sharpness_aware_steps_with_a_radius_and_draws_of_each() -> None:
         assert_equal_to([b.flatten() for b in found.buffers()], list(solo.network.buffers()), "statistics")
 
 
+SHARES, DEVIATIONS = (0.1, 0.0, 0.02), (0.0, 0.3, 0.01)  # of the noise on weights and on gradients
+
+
+def noises(weights: Sequence[float], gradients: Sequence[float]) -> list[Disturbance]:
+    """Each with its own generator, in a state of its own."""
+    return [
+        Disturbance(weight_std=weight, gradient_std=gradient, generator=torch.Generator().manual_seed(k))
+        for k, (weight, gradient) in enumerate(zip(weights, gradients, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("case", [LENET, RESNET], ids=["lenet5", "resnet20"])
+@pytest.mark.parametrize(
+    ("weights", "gradients"),
+    [(SHARES, (0.0,) * 3), ((0.0,) * 3, DEVIATIONS), (SHARES, DEVIATIONS)],
+    ids=["on weights", "on gradients", "on both"],
+)
+@pytest.mark.parametrize("radius", [0.0, 0.05])
+def test_one_step_with_noise_is_the_step_alone(
+    case: Case, weights: Sequence[float], gradients: Sequence[float], radius: float
+) -> None:
+    """Of its own strength, which may be none, by its own draws, at clipped gradients, in both passes of SAM the same."""
+    own = networks(case)
+    trainer = together(own, "nesterov", clip=0.5)
+    trainer.radius, trainer.disturbances = radius, noises(weights, gradients)
+    solos = [alone(network, "nesterov", k, clip=0.5) for k, network in enumerate(own)]
+    plain = [copy.deepcopy(network) for network in own]
+    [batch] = batches(case)
+    trainer.step(*wide(batch))
+    for k, (solo, noise) in enumerate(zip(solos, noises(weights, gradients), strict=True)):
+        solo.disturbance, noise.radius = noise, radius
+        solo.step(batch[0][k], batch[1][k])
+        kept = list(solo.network.parameters())
+        assert_equal_to(share(list(trainer.network.parameters()), k, 3), kept, "weights")
+        assert_equal_to(share(list(trainer.network.buffers()), k, 3), list(solo.network.buffers()), "statistics")
+        fleet_state = state_of(trainer.optimizer, list(trainer.network.parameters()))
+        assert_equal_to(share(fleet_state, k, 3), state_of(solo.optimizer, kept), "state")
+        assert torch.equal(noise.generator.get_state(), trainer.disturbances[k].generator.get_state())
+        without = alone(plain[k], "nesterov", k, clip=0.5)
+        without.disturbance.radius = radius
+        without.step(batch[0][k], batch[1][k])
+        assert (far(without.network.parameters(), iter(kept)) > 1e-6) == bool(weights[k] or gradients[k])
+
+
+def averages(trainer: FleetTrainer, solos: Sequence[Trainer], shares: Sequence[Share], count: int) -> list[Average]:
+    """Of the members alone, after so many steps with other weights than theirs, and the same in the fleet."""
+    found = [Average(solo.network, share) for solo, share in zip(solos, shares, strict=True)]
+    stacked = Average(
+        trainer.network, lambda n: torch.tensor([share(n) for share in shares], dtype=torch.float64), trainer.members
+    )
+    generator = torch.Generator().manual_seed(3)
+    for each in found:
+        each.count = count
+        for p in each.network.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    for p, *own in zip(stacked.network.parameters(), *(each.network.parameters() for each in found), strict=True):
+        p.copy_(torch.cat(own))
+    stacked.count, trainer.average = count, stacked
+    return found
+
+
+@pytest.mark.parametrize("case", [LENET, RESNET], ids=["lenet5", "resnet20"])
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_one_step_of_an_average_is_the_step_alone(case: Case, count: int) -> None:
+    """With a decay of its own, warm or not, or as a plain mean; the first weights are taken as they are."""
+    own = networks(case)
+    trainer = together(own, "nesterov")
+    solos = [alone(network, "nesterov", k) for k, network in enumerate(own)]
+    found = averages(trainer, solos, [exponential(0.5), exponential(0.05, warm=False), uniform], count)
+    [batch] = batches(case)
+    trainer.step(*wide(batch))
+    assert trainer.average is not None
+    for k, (solo, average) in enumerate(zip(solos, found, strict=True)):
+        solo.step(batch[0][k], batch[1][k])
+        average.update()
+        for fleet, one in ((trainer.network, solo.network), (trainer.average.network, average.network)):
+            assert_equal_to(share(list(fleet.parameters()), k, 3), list(one.parameters()), "weights")
+            assert_equal_to(share(list(fleet.buffers()), k, 3), list(one.buffers()), "statistics")
+    assert trainer.average.count == count + 1
+
+
+def test_a_member_that_stopped_draws_nothing_and_keeps_its_average() -> None:
+    """The others draw and average as if it went on."""
+    trainer, twin = (together(networks(RESNET), "nesterov") for _ in "ab")
+    for each in (trainer, twin):
+        each.disturbances = noises((0.1, 0.1, 0.1), (0.2, 0.2, 0.2))
+        each.average = Average(each.network, exponential(0.9), 3)
+    given = [wide(batch) for batch in batches(RESNET, 4)]
+
+    def kept(of: FleetTrainer, k: int) -> list[Tensor]:
+        assert of.average is not None
+        tensors = [*of.average.network.parameters(), *of.average.network.buffers()]
+        return [*bits(of, k), *(t.clone() for t in share(tensors, k, 3)), of.disturbances[k].generator.get_state()]
+
+    for i, batch in enumerate(given):
+        if i == 2:
+            trainer.stop(1)
+            before = kept(trainer, 1)
+        trainer.step(*batch)
+        twin.step(*batch)
+    assert same(kept(trainer, 1), before)
+    assert not any(torch.equal(a, b) for a, b in zip(kept(twin, 1)[:4], before, strict=False))
+    for k in (0, 2):
+        assert same(kept(trainer, k), kept(twin, k))
+
+
 class Hungry(nn.Dropout):
     """Asks for a petabyte: a real refusal by torch's allocator."""
 
@@ -395,11 +503,13 @@ def test_out_of_memory_leaves_all_as_it_was() -> None:
     """Micro-batches are left alone: smaller ones would give other statistics than alone."""
     trainer = together(networks(RESNET), "nesterov")
     trainer.step(*wide(batches(RESNET)[0]))
-    before = [bits(trainer, k) for k in range(3)]
+    trainer.disturbances = noises(SHARES, DEVIATIONS)
+    before, states = [bits(trainer, k) for k in range(3)], [n.generator.get_state() for n in trainer.disturbances]
     trainer.network.network.head.add_module("hungry", Hungry())  # type: ignore[union-attr, operator]
     with pytest.raises(OutOfMemory, match="3 members with 64 images each"):
         trainer.step(*wide(batches(RESNET)[0]))
     assert all(same(bits(trainer, k), before[k]) for k in range(3))
+    assert same([noise.generator.get_state() for noise in trainer.disturbances], states)
 
 
 @pytest.mark.parametrize("case", [LENET, RESNET], ids=["without buffers", "with buffers"])
@@ -414,6 +524,9 @@ def test_an_optimizer_for_others_is_refused() -> None:
     optimizer = Optimizer(decay_groups(fleet, 0.0, members=1), "sgd")
     with pytest.raises(InputError, match="the optimizer is for 1 members, the fleet has 3"):
         FleetTrainer(fleet, optimizer, Losses(), correct, nullcontext, 64)
+    fitting = Optimizer(decay_groups(fleet, 0.0, members=3), "sgd", members=3)
+    with pytest.raises(InputError, match="the noise is that of 2 members, the fleet has 3"):
+        FleetTrainer(fleet, fitting, Losses(), correct, nullcontext, 64, disturbances=[Disturbance()] * 2)
 
 
 def test_a_fleet_learns_in_16_bits() -> None:

@@ -28,10 +28,12 @@ States = Mapping[str, dict[str, Any]]  # of members by their names: what each wo
 
 # Sections and fields that members of a fleet have of their own; all others are the same in each
 OWN = (
-    *("seed", "epochs", "weights", "split", "augment", "mix", "schedule", "stop", "balance", "images.mean", "images.std"),
+    *("seed", "epochs", "weights", "split", "augment", "mix", "schedule", "stop", "balance", "average"),
+    *("images.mean", "images.std"),
     *(f"optimizer.{name}" for name in ("lr", "reference_batch", "momentum", "beta1", "beta2", "gamma", "eps")),
     *(f"optimizer.{name}" for name in ("weight_decay", "l1", "clip", "sam")),
     *(f"regularize.{name}" for name in ("label_smoothing", "dropout", "spatial_dropout", "drop_block", "drop_path")),
+    *("regularize.weight_noise", "regularize.gradient_noise"),
     "checkpoint.select",
 )
 NAMED = 3  # members that a note names
@@ -167,13 +169,7 @@ class Fleets:
 
 def unsuited(recipe: Recipe) -> str:
     """Why no fleet can train this recipe; "" where one may."""
-    reasons = {
-        "the noise on weights and gradients is for one network": recipe.regularize.weight_noise
-        or recipe.regularize.gradient_noise,
-        "an average of weights is of one network": recipe.average.kind != "none",
-        "a compiled network is one alone": recipe.plan.compiled,
-    }
-    return next((why for why, so in reasons.items() if so), "")
+    return "a compiled network is one alone" if recipe.plan.compiled else ""
 
 
 def kind(decided: Ready) -> tuple:

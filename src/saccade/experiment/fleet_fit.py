@@ -6,12 +6,12 @@ its members, and goes on from a checkpoint to the bits of an unbroken one.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from saccade.errors import InputError
@@ -22,7 +22,7 @@ from saccade.experiment.fit import READ_EVERY, Fit, Interrupted
 from saccade.experiment.processes import result
 from saccade.experiment.run import complete_run
 from saccade.layers.fleet import Fleet, row, stack
-from saccade.optim import Optimizer
+from saccade.optim import Average, Optimizer
 from saccade.training import checkpoint
 from saccade.training.fleet import FleetTrainer, Losses, correct
 from saccade.training.footprint import Peak
@@ -62,15 +62,27 @@ class FleetFit:
             number([math.inf if clip is None else clip for clip in clips], self.device) if any(clips) else None,
             number([fit.recipe.optimizer.sam for fit in self.fits], self.device),
             READ_EVERY[self.device.type],
+            [fit.trainer.disturbance for fit in self.fits],
+            average_of(network, self.fits),
         )
+        self.scattered = self.trainer.taken
 
     @torch.no_grad()
     def scatter(self) -> None:
-        """To each member what is its own of the weights, of the buffers and of what the optimizer keeps."""
-        wide = self.trainer.network.network.state_dict()
+        """To each member what is its own of the weights, the buffers, the average and of what the optimizer keeps.
+
+        Once after a step: what members make of it, such as statistics for an average, is not undone.
+        """
+        if self.scattered == self.trainer.taken:
+            return
+        self.scattered = self.trainer.taken
         for k, fit in enumerate(self.fits):
-            for name, own in fit.network.state_dict().items():
-                own.copy_(row(wide[name], len(self.fits), k, own.shape))
+            for own, wide in parts(fit.network, self.trainer.network.network, len(self.fits), k):
+                own.copy_(wide)
+            if self.trainer.average is not None and (average := moving_average(fit)) is not None:
+                average.count = self.trainer.average.count
+                for own, wide in parts(average.network, self.trainer.average.network, len(self.fits), k):
+                    own.copy_(wide)
             for own, shared in parameters(fit, self.trainer.network):
                 if shared in self.trainer.optimizer.state:
                     fit.trainer.optimizer.state[own] = {
@@ -139,7 +151,7 @@ class FleetFit:
             due = torch.tensor([count == size for count in counts])
             self.trainer.active = due
             if i:
-                same_step_again(self.trainer.optimizer)
+                same_step_again(self.trainer)
             self.trainer.network.seed_draws(seeds)
             images, truth = side_by_side([of_size(size, *batch) for batch in batches], classes)
             step = self.trainer.step(images.contiguous(memory_format=self.fits[0].plan.memory_format), truth)
@@ -272,10 +284,43 @@ def losses_of(fits: Sequence[Fit]) -> Losses:
     return Losses(number([each.smoothing for each in own], fits[0].device), some)
 
 
-def same_step_again(optimizer: Optimizer) -> None:
+@torch.no_grad()
+def average_of(network: Fleet, fits: Sequence[Fit]) -> Average | None:
+    """The members' moving averages as one, in the state that they are in; what it makes of the others nobody reads.
+
+    Plain means over epochs are no part of a step: each member takes its own, between two epochs.
+    """
+    averages = [moving_average(fit) for fit in fits]
+    some = next((each for each in averages if each is not None), None)
+    if some is None:
+        return None
+    shares = [(each or some).share for each in averages]
+    found = Average(network.network, lambda n: number([float(share(n)) for share in shares], fits[0].device), len(fits))
+    found.count = some.count
+    for k, each in enumerate(averages):
+        for own, wide in parts(each.network, found.network, len(fits), k) if each is not None else ():
+            wide.copy_(own)
+    return found
+
+
+def moving_average(fit: Fit) -> Average | None:
+    """The average over the steps, where the member has one."""
+    return fit.average if fit.recipe.average.kind == "ema" else None
+
+
+def parts(own: nn.Module, wide: nn.Module, count: int, k: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each tensor in the state of member k, with the one that it is or becomes a part of."""
+    tensors = wide.state_dict()
+    for name, value in own.state_dict().items():
+        yield value, row(tensors[name], count, k, value.shape)
+
+
+def same_step_again(trainer: FleetTrainer) -> None:
     """The next update counts as the one before, for it is that of other members."""
-    for state in optimizer.state.values():
+    for state in trainer.optimizer.state.values():
         state["step"] -= 1
+    if trainer.average is not None:
+        trainer.average.count -= 1
 
 
 def of_size(size: int, images: Tensor, truth: Tensor) -> Batch:

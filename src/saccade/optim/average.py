@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Share = Callable[[int], float]  # of the newest weights in the average, when so many are in it already
+from saccade.optim.lists import Number, approach_
+
+Share = Callable[[int], Number]  # of the newest weights in the average, when so many are in it already
 
 
 def exponential(decay: float, warm: bool = True) -> Share:
@@ -32,10 +34,12 @@ class Average:
 
     Statistics of batch norm are those of other weights: `layers.norms.reestimate` makes them right. `network` is ready for
     evaluation and shares nothing with `source`.
+
+    `members`: K for a fleet, whose tensors are (K n, ...); then the share may be (K,), one a member.
     """
 
-    def __init__(self, source: nn.Module, share: Share):
-        self.share, self.count = share, 0
+    def __init__(self, source: nn.Module, share: Share, members: int = 1):
+        self.share, self.count, self.members = share, 0, members
         self.network = deepcopy(source).eval().requires_grad_(False)
         self._weights: list[list[Tensor]] = [[*each.parameters()] for each in (self.network, source)]
         self._buffers = [[*each.buffers()] for each in (self.network, source)]
@@ -45,7 +49,10 @@ class Average:
         """Take in the weights of this moment."""
         mean, newest = self._weights
         if self.count:
-            torch._foreach_lerp_(mean, newest, self.share(self.count))
+            share = self.share(self.count)
+            if isinstance(share, Tensor):
+                mean, newest = ([x.unflatten(0, (self.members, -1)) for x in xs] for xs in (mean, newest))
+            approach_(mean, newest, share)
         else:
             torch._foreach_copy_(mean, newest)
         if self._buffers[0]:

@@ -1,10 +1,17 @@
-"""Noise on weights and on gradients, drawn by the generator that is handed in, on its device."""
+"""Noise on weights and on gradients, drawn by the generator that is handed in, on its device.
 
-from collections.abc import Iterable, Iterator
+In a fleet of K networks, whose tensors are (K n, ...), each member has a deviation and a generator of its own, and gets
+from it what it would get alone; nothing is drawn for one whose deviation is 0.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Generator, Tensor, nn
+
+from saccade.optim.lists import add_
+from saccade.optim.sam import unchanged
 
 
 @contextmanager
@@ -17,8 +24,7 @@ def noisy_weights(network: nn.Module, std: float, generator: Generator) -> Itera
     down, and under batch norm any scale is the same (arXiv:1712.09913, section 4), so only a share means the same
     everywhere. Norms and biases are spared, as by weight decay.
     """
-    if not std >= 0:
-        raise ValueError(f"the noise on weights has a deviation of at least 0, not {std:g}")
+    check([std], "weights")
     weights: list[Tensor] = [p for p in network.parameters() if p.requires_grad and p.squeeze().dim() > 1]
     clean = [weight.detach().clone() for weight in weights]
     try:
@@ -31,19 +37,44 @@ def noisy_weights(network: nn.Module, std: float, generator: Generator) -> Itera
             torch._foreach_copy_(weights, clean)
 
 
+@contextmanager
+def noisy_members(network: nn.Module, stds: Sequence[float], generators: Sequence[Generator]) -> Iterator[None]:
+    """`noisy_weights` for each member of a fleet."""
+    check(stds, "weights")
+    rows = [p.detach().unflatten(0, (len(stds), -1)) for p in network.parameters() if p.requires_grad]
+    weights = [each for each in rows if each[0].squeeze().dim() > 1]
+    with unchanged(weights):
+        noise = [normal_rows(each, stds, generators).mul_(sizes(each, filters=2)) for each in weights]
+        add_(weights, noise, torch.tensor(stds, dtype=torch.float64))
+        yield
+
+
 def filter_noise(weight: Tensor, std: float, generator: Generator) -> Tensor:
     """Gaussian noise for a weight (filters, ...), with `std` times the root mean square of each filter as deviation."""
-    size = weight.square().mean(tuple(range(1, weight.dim())), keepdim=True).sqrt()
-    return normal_like(weight, generator).mul_(size * std)
+    return normal_like(weight, generator).mul_(sizes(weight) * std)
+
+
+def sizes(weight: Tensor, filters: int = 1) -> Tensor:
+    """The root mean square of each filter, which are counted by so many dimensions, the first ones."""
+    return weight.square().mean(tuple(range(filters, weight.dim())), keepdim=True).sqrt()
 
 
 def add_gradient_noise(parameters: Iterable[nn.Parameter], std: float, generator: Generator) -> None:
     """Gaussian noise of this deviation onto every gradient, in place (arXiv:1511.06807, section 3)."""
-    if not std >= 0:
-        raise ValueError(f"the noise on gradients has a deviation of at least 0, not {std:g}")
+    check([std], "gradients")
     for parameter in parameters:
         if parameter.grad is not None:
             parameter.grad.add_(normal_like(parameter.grad, generator), alpha=std)
+
+
+def add_members_gradient_noise(
+    parameters: Iterable[nn.Parameter], stds: Sequence[float], generators: Sequence[Generator]
+) -> None:
+    """`add_gradient_noise` for each member of a fleet."""
+    check(stds, "gradients")
+    gradients = [p.grad.unflatten(0, (len(stds), -1)) for p in parameters if p.grad is not None]
+    noise = [normal_rows(each, stds, generators) for each in gradients]
+    add_(gradients, noise, torch.tensor(stds, dtype=torch.float64))
 
 
 def annealed_std(step: int, eta: float) -> float:
@@ -58,3 +89,18 @@ def annealed_std(step: int, eta: float) -> float:
 def normal_like(tensor: Tensor, generator: Generator) -> Tensor:
     drawn = torch.randn(tensor.shape, generator=generator, device=generator.device, dtype=tensor.dtype)
     return drawn.to(tensor.device)
+
+
+def normal_rows(rows: Tensor, stds: Sequence[float], generators: Sequence[Generator]) -> Tensor:
+    """For (K, n, ...), what each member's generator draws for (n, ...); zeros where the deviation is 0."""
+    drawn = torch.zeros(rows.shape, dtype=rows.dtype, device=generators[0].device)
+    for own, std, generator in zip(drawn, stds, generators, strict=True):
+        if std:
+            own.normal_(generator=generator)
+    return drawn.to(rows.device)
+
+
+def check(stds: Sequence[float], of: str) -> None:
+    for std in stds:
+        if not std >= 0:
+            raise ValueError(f"the noise on {of} has a deviation of at least 0, not {std:g}")

@@ -5,7 +5,7 @@ Every member is trained as it would be alone, on its own images and labels, with
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +14,12 @@ from torch import Tensor
 
 from saccade.errors import InputError
 from saccade.layers.fleet import Fleet
-from saccade.optim import Optimizer
+from saccade.optim import Average, Optimizer
 from saccade.optim.lists import Number, norms, scale_
+from saccade.optim.noise import add_members_gradient_noise, noisy_members
 from saccade.optim.sam import sharpness_aware
 from saccade.tasks.classify import AUXILIARY
+from saccade.training.disturbance import Disturbance
 from saccade.training.steps import OutOfMemory, is_out_of_memory, parts_of
 from saccade.zoo.network import Scores
 
@@ -81,7 +83,8 @@ class FleetTrainer:
 
     `micro_batch`: how many images of each member go through at once. `clip`: the longest gradient, of each member by
     itself, one number or (K,). `radius`: of sharpness-aware minimization, likewise. `look_every`: after so many steps the
-    losses are looked at, for which the device is waited for.
+    losses are looked at, for which the device is waited for. `disturbances`: of each member the noise on weights and
+    gradients, with the generator that draws it; or none. `average`: of the weights of all members, taken in at every step.
 
     `active` (K,), on the CPU: who still learns; `stop` ends it for one. `failed`: members of which a loss was not finite,
     with the step, from 0. They have stopped; with `look_every` 1 with the bits from before that step, else with worthless
@@ -97,6 +100,8 @@ class FleetTrainer:
     clip: Number | None = None
     radius: Number = 0.0
     look_every: int = 1
+    disturbances: Sequence[Disturbance] = ()
+    average: Average | None = None
     failed: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,9 +112,11 @@ class FleetTrainer:
         for group in self.optimizer.param_groups:
             if group["members"] != self.members:
                 raise InputError(f"the optimizer is for {group['members']} members, the fleet has {self.members}")
+        if len(self.disturbances) not in (0, self.members):
+            raise InputError(f"the noise is that of {len(self.disturbances)} members, the fleet has {self.members}")
 
     def stop(self, member: int) -> None:
-        """From now on this member keeps every bit: weights, buffers and state of the optimizer."""
+        """From now on this member keeps every bit: weights, buffers, state of the optimizer and average."""
         self.active[member] = False
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[FleetStep]:
@@ -130,17 +137,10 @@ class FleetTrainer:
         OutOfMemory, with all as before, where this fleet is too large: half of its members at a time are trained the same,
         while smaller micro-batches would change the statistics of batch norm.
         """
-        buffers, draws = list(self.network.buffers()), self.network.draws
-        before, drawn = [buffer.clone() for buffer in buffers], draws.streams and list(draws.streams)
-        try:
+        buffers = list(self.network.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        with self.undone_by_errors(before):
             losses, right = self.gradients(images, truth)
-        except RuntimeError as error:
-            for buffer, old in zip(buffers, before, strict=True):
-                buffer.copy_(old)
-            draws.streams = drawn
-            if not is_out_of_memory(error):
-                raise
-            raise OutOfMemory(f"{self.members} members with {self.micro_batch} images each") from error
         self.unseen.append(losses)
         self.taken += 1
         if len(self.unseen) >= self.look_every:
@@ -152,6 +152,23 @@ class FleetTrainer:
         self.update()
         return FleetStep(losses, right, len(images))
 
+    @contextmanager
+    def undone_by_errors(self, before: Sequence[Tensor]) -> Iterator[None]:
+        """After an error inside, the buffers and all draws are as before."""
+        draws, generators = self.network.draws, [each.generator for each in self.disturbances]
+        drawn, states = draws.streams and list(draws.streams), [each.get_state() for each in generators]
+        try:
+            yield
+        except RuntimeError as error:
+            for buffer, old in zip(self.network.buffers(), before, strict=True):
+                buffer.copy_(old)
+            draws.streams = drawn
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(f"{self.members} members with {self.micro_batch} images each") from error
+
     def gradients(self, images: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and correct counts at the weights as they are; leaves the gradients to learn by."""
         draws = self.network.draws
@@ -162,7 +179,17 @@ class FleetTrainer:
             return self.accumulate(images, truth)
 
         weights = parameters_of(self.optimizer)
-        return sharpness_aware(weights, compute, self.radius, list(self.network.buffers()), self.members)
+        with self.noisy_weights():
+            return sharpness_aware(weights, compute, self.radius, list(self.network.buffers()), self.members)
+
+    def noisy_weights(self) -> AbstractContextManager[None]:
+        stds = self.of_active([each.weight_std for each in self.disturbances])
+        generators = [each.generator for each in self.disturbances]
+        return noisy_members(self.network, stds, generators) if any(stds) else nullcontext()
+
+    def of_active(self, stds: Sequence[float]) -> list[float]:
+        """With 0 for the members that have stopped: a generator draws for the steps that its member takes."""
+        return [std * on for std, on in zip(stds, self.active.tolist(), strict=False)]
 
     def accumulate(self, images: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
@@ -178,14 +205,25 @@ class FleetTrainer:
         return torch.stack(totals).sum(0), torch.stack(counts).sum(0)
 
     def update(self) -> None:
-        """One step of the optimizer for the members that are active."""
+        """One step of the optimizer for the members that are active, and of their average."""
         if self.clip is not None:
             clip_(parameters_of(self.optimizer), self.clip, self.members)
-        if self.active.all():
+        stds = self.of_active([each.gradient_std for each in self.disturbances])
+        if any(stds):
+            generators = [each.generator for each in self.disturbances]
+            add_members_gradient_noise(self.network.parameters(), stds, generators)
+        still = (~self.active).nonzero().squeeze(1)
+        with unchanged(self.tensors, still, self.members) if len(still) else nullcontext():
             self.optimizer.step()
-            return
-        with unchanged(self.optimizer, (~self.active).nonzero().squeeze(1), self.members):
-            self.optimizer.step()
+            if self.average is not None:
+                self.average.update()
+
+    def tensors(self) -> list[Tensor]:
+        """All that a step changes: the weights, what the rule keeps of each of them, and the average."""
+        weights = parameters_of(self.optimizer)
+        kept = [t for p in weights if p in self.optimizer.state for t in self.optimizer.state[p].values()]
+        average = [] if self.average is None else [*self.average.network.parameters(), *self.average.network.buffers()]
+        return [t for t in (*weights, *kept, *average) if isinstance(t, Tensor)]
 
     def look(self) -> None:
         """Stop the members of which a loss was not finite, and note at which step."""
@@ -208,28 +246,21 @@ def clip_(parameters: Sequence[Tensor], longest: Number, members: int) -> None:
 
 
 @contextmanager
-def unchanged(optimizer: Optimizer, still: Tensor, members: int) -> Iterator[None]:
-    """Whatever the update inside does, these members keep the bits of their weights and of the optimizer's state.
+def unchanged(tensors: Callable[[], list[Tensor]], still: Tensor, members: int) -> Iterator[None]:
+    """Whatever the update inside does, these members keep the bits of all that there is.
 
-    A state that the update makes has zeros for them, with which it began.
+    What the update makes has zeros for them, with which it began.
     """
-    tensors = tensors_of(optimizer)
-    still = still.to(tensors[0].device)
-    before = {id(t): rows_of(t.detach(), members)[still] for t in tensors}
+    there = tensors()
+    still = still.to(there[0].device)
+    before = {id(t): rows_of(t.detach(), members)[still] for t in there}
     yield
-    for t in tensors_of(optimizer):
+    for t in tensors():
         put_rows(t, before.get(id(t), 0.0), still, members)
 
 
 def parameters_of(optimizer: Optimizer) -> list[Tensor]:
     return [p for group in optimizer.param_groups for p in group["params"]]
-
-
-def tensors_of(optimizer: Optimizer) -> list[Tensor]:
-    """The weights, and what the rule keeps of each of them."""
-    weights = parameters_of(optimizer)
-    kept = [t for p in weights if p in optimizer.state for t in optimizer.state[p].values()]
-    return weights + [t for t in kept if isinstance(t, Tensor)]
 
 
 def rows_of(tensor: Tensor, members: int) -> Tensor:
