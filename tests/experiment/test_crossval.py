@@ -282,6 +282,7 @@ def test_races_and_ablations_draw_groups_whole(grouped: Path, tmp_path: Path) ->
     change = (after.argmax(2) == labels).astype(float) - (before.argmax(2) == labels)
     expected = statistics.mean_over_runs(change, groups=writers)
     assert record["rows"][0]["difference"] == pytest.approx(expected.to_dict())
+    words.pop("optimizer")  # which each rule of a race has for itself
     raced = finish(commands.race(grouped, rules="momentum", rates=1, seeds=2, out=tmp_path / "race", **words))
     likely, labels, writers = scored(tmp_path / "race", ["momentum-run-0", "momentum-run-1"])
     right = (likely.argmax(2) == labels).astype(float)
