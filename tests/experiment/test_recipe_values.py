@@ -59,7 +59,7 @@ ALONE = "a single image of {} px leaves a batch norm of {} one value of each cha
         (["--optimizer.rule", "adam", "--optimizer.trust", "0.1"], "optimizer.trust: adam has none, it has beta1"),
         (["--optimizer.rule", "lars", "--optimizer.decay", "l2"], f"optimizer.decay: lars {OWN_PLACE}"),
         (["--optimizer.rule", "lamb", "--optimizer.decay", "decoupled"], f"optimizer.decay: lamb {OWN_PLACE}"),
-        (["--split.weights", "nowhere.npz"], "split.weights: nowhere.npz: no ids and weights can be read"),
+        (["--split.weights", "nowhere.npz"], "nowhere.npz: cannot be read (No such file or directory); split.weights"),
         (["--network", "resnet18", "--images.size", "32", "--batch", "1"], ALONE.format(32, "resnet18")),
         (["--network", "resnet20", "--images.size", "4", "--batch", "1"], ALONE.format(4, "resnet20")),
     ],
