@@ -9,7 +9,7 @@ from saccade.errors import InputError
 from saccade.writing import replacing
 
 
-def save(file: Path, state: dict[str, Any], advice: str = "") -> None:
+def save(file: Path, state: dict[str, Any], advice: str = "; free some space") -> None:
     """Whole or not at all: a crash or a full disk leaves the last one as it was, and InputError ends with the advice."""
     with replacing(file, advice) as part, part.open("wb") as stream:
         try:
