@@ -10,6 +10,7 @@ from saccade.statistics.interval import Estimate
 
 
 BINS, RESAMPLES = 15, 1000
+EQUAL = 1e-9  # sums of the same may differ by roundings
 
 
 @dataclass(frozen=True)
@@ -53,30 +54,29 @@ def gap_estimate(confidence: np.ndarray, right: np.ndarray, count: float, seed: 
 
     Noise alone makes such a sum larger than it is, and a bootstrap repeats that; of images that are all right it sees no
     noise at all. So the interval inverts a test (by parametric bootstrap, Davison and Hinkley 1997, section 5.6): of
-    accuracies that the bins may truly have, from calibrated ones to far worse than those met (`Bins.true`), it keeps those
-    under which a sum like the one met is drawn.
+    accuracies that the bins may truly have, it keeps those under which a sum like the one met is drawn. From those said to
+    those met straight; and beyond, in all bins by as much: lower, higher, or farther from those said.
     """
     _, where = np.unique(bin_of(confidence, BINS), return_inverse=True)
     held = np.bincount(where)
+    said, met = np.bincount(where, confidence) / held, np.bincount(where, right) / held
     samples = np.random.default_rng(seed).multinomial(max(1, round(count)), held / len(where), size=RESAMPLES)
-    bins = Bins(held / len(where), np.bincount(where, confidence) / held, np.bincount(where, right) / held, samples)
-    value = bins.error(bins.met)
-
-    def drawn(place: float, tail: float) -> float:
-        return float(np.quantile(bins.drawn(bins.true(place), seed), tail))
-
-    low = first(lambda place: drawn(place, (1 + level) / 2) >= value)
-    high = first(lambda place: drawn(place, (1 - level) / 2) > value)
-    ends = (bins.error(bins.true(place)) for place in (low, high))
-    return Estimate(value, min(value, next(ends)), max(value, next(ends)), len(where))
+    bins = Bins(said, held / len(where), samples, seed)
+    value = bins.error(met)
+    low = first(lambda way: bins.drawn(said + way * (met - said), (1 + level) / 2) >= value - EQUAL)
+    ends = [bins.error(said + low * (met - said))]
+    for away in (-1, 1, np.where(met > said, 1, -1)):
+        far = first(lambda way, away=away: bins.drawn(np.clip(met + way * away, 0, 1), (1 - level) / 2) > value + EQUAL)
+        ends.append(bins.error(np.clip(met + far * away, 0, 1)))
+    return Estimate(value, min(value, ends[0]), max(value, *ends[1:]), len(where))
 
 
 def first(beyond: Callable[[float], bool]) -> float:
-    """The place from 0 to 1 from which on it holds, within 1 / 256; 1 where it never does."""
+    """The place from 0 to 1 from which on it holds, within 2 to the power of -14; 1 where it never does."""
     low, high = 0.0, 1.0
     if beyond(0.0):
         return 0.0
-    for _ in range(8):
+    for _ in range(14):
         middle = (low + high) / 2
         low, high = (low, middle) if beyond(middle) else (middle, high)
     return high
@@ -84,29 +84,18 @@ def first(beyond: Callable[[float], bool]) -> float:
 
 @dataclass(frozen=True)
 class Bins:
-    """Of each bin that holds an image its share of them, its mean confidence and accuracy; how many it holds in samples."""
+    """Of each bin that holds an image its mean confidence and its share of them; how many it holds in samples (R, bins)."""
 
-    share: np.ndarray
     said: np.ndarray
-    met: np.ndarray
+    share: np.ndarray
     samples: np.ndarray
+    seed: int
 
     def error(self, accuracy: np.ndarray) -> float:
         return float(self.share @ np.abs(self.said - accuracy))
 
-    def true(self, place: float) -> np.ndarray:
-        """What accuracies may be: those said at 0, those met at 1/2, and farther off up to 1.
-
-        The second half goes along Wilson's limits of all bins at one level, up to 4 standard errors.
-        """
-        if place <= 0.5:
-            return self.said + 2 * place * (self.met - self.said)
-        z, held = 8 * place - 4, self.share * self.samples[0].sum()
-        half = z * np.sqrt(self.met * (1 - self.met) / held + (z / (2 * held)) ** 2)
-        away = np.where(self.met > self.said, half, -half)
-        return np.clip((self.met + z**2 / (2 * held) + away) / (1 + z**2 / held), 0, 1)
-
-    def drawn(self, accuracy: np.ndarray, seed: int) -> np.ndarray:
-        """(R,) the sums that the samples would give."""
-        right = np.random.default_rng(seed).binomial(self.samples, accuracy)
-        return np.abs(self.samples * self.said - right).sum(1) / self.samples[0].sum()
+    def drawn(self, accuracy: np.ndarray, part: float) -> float:
+        """The error below which this part of the samples lies, of bins of that accuracy."""
+        right = np.random.default_rng(self.seed).binomial(self.samples, accuracy)
+        errors = np.abs(self.samples * self.said - right).sum(1) / self.samples[0].sum()
+        return float(np.quantile(errors, part))

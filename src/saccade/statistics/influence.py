@@ -26,3 +26,15 @@ def f1_parts(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> 
     f1 = 2 * np.bincount(labels, right, classes) / np.maximum(truth + said, 1)
     part = weights * truth / np.maximum(truth + said, 1)  # 0 for a class that does not occur
     return f1[weights > 0].mean() + 2 * right * part[labels] - (part * f1)[labels] - (part * f1)[predicted]
+
+
+def f1_bias(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> float:
+    """What a mean of F1 of few images is off by on average: -F1 (1 - F1) / (truth + said), of each class.
+
+    The bias of a ratio to second order (Cochran 1977, section 6.8) of multinomial counts; at ten images a class and an F1 of
+    0.8 it is -0.008.
+    """
+    classes = len(weights)
+    among = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes)
+    f1 = 2 * np.bincount(labels, predicted == labels, classes) / np.maximum(among, 1)
+    return -float((f1 * (1 - f1) / np.maximum(among, 1))[weights > 0].mean())

@@ -1,6 +1,6 @@
 """All headline scores of a classifier, each with its 95 % interval."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from saccade.statistics.calibration import gap_estimate
 from saccade.statistics.classification import brier_scores, check, log_losses, top_k
 from saccade.statistics.contrast import Contrast
 from saccade.statistics.grouped import share
-from saccade.statistics.influence import class_weights, f1_parts, recall_parts
+from saccade.statistics.influence import class_weights, f1_bias, f1_parts, recall_parts
 from saccade.statistics.interval import Estimate
 from saccade.statistics.rare import bounded, differing, effective, steadied
 from saccade.statistics.repeated import analysed, count
@@ -49,7 +49,7 @@ def classification_scores(
     mean = float(losses.mean())
     dear = units * (LARGEST - mean) / _step(probabilities, mean)
     parts = {
-        "macro_f1": Part(f1_parts(labels, predicted, weights), 1.0, alike, seen),
+        "macro_f1": Part(f1_parts(labels, predicted, weights), 1.0, alike, seen, f1_bias(labels, predicted, weights)),
         # Classes with few images may be right by chance and hide their spread: it is never taken for less than the mean one
         "balanced_accuracy": Part(recall_parts(labels, predicted, weights), 1.0, alike, 0),
         "log_loss": Part(losses, LARGEST, dear, seen),
@@ -62,18 +62,19 @@ def classification_scores(
 
 @dataclass(frozen=True)
 class Part:
-    """What each image adds to a score, `values` (N,) whose mean it is, from 0 to `limit`; for `whole` and `seen` see `bounded`."""
+    """What each image adds to a score, `values` (N,) whose mean it is, from 0 to `limit`; for `whole`, `seen`: `bounded`."""
 
     values: np.ndarray
     limit: float
     whole: float
     seen: int
+    bias: float = 0.0
 
     def estimate(self, groups: np.ndarray | None) -> Estimate:
         value, n = float(self.values.mean()), len(self.values)
         scaled = self.values[None] / self.limit
         found = analysed(scaled, groups) if n > 1 else Contrast(value / self.limit, 0.0, 1, 1)
-        limits = bounded(found, self.seen, self.whole)
+        limits = bounded(replace(found, value=found.value - self.bias / self.limit), self.seen, self.whole)
         return Estimate(value, min(value, limits.low * self.limit), max(value, limits.high * self.limit), n)
 
 
