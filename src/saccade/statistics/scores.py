@@ -48,15 +48,17 @@ def classification_scores(
     losses = log_losses(labels, probabilities)
     mean = float(losses.mean())
     dear = units * (LARGEST - mean) / _step(probabilities, mean)
+    alone = _independent(right, groups)
+    bias = f1_bias(labels, predicted, weights) * n / alone
     parts = {
-        "macro_f1": Part(f1_parts(labels, predicted, weights), 1.0, alike, seen, f1_bias(labels, predicted, weights)),
+        "macro_f1": Part(f1_parts(labels, predicted, weights), 1.0, alike, seen, bias),
         # Classes with few images may be right by chance and hide their spread: it is never taken for less than the mean one
         "balanced_accuracy": Part(recall_parts(labels, predicted, weights), 1.0, alike, 0),
         "log_loss": Part(losses, LARGEST, dear, seen),
         "brier": Part(brier_scores(labels, probabilities), 2.0, units, seen),
     }
     found |= {name: part.estimate(groups) for name, part in parts.items()}
-    found["ece"] = gap_estimate(probabilities.max(1).astype(np.float64), right, _independent(right, groups), seed)
+    found["ece"] = gap_estimate(probabilities.max(1).astype(np.float64), right, alone, seed)
     return found
 
 
