@@ -1,6 +1,7 @@
 """Intervals at extreme proportions: each covers the truth as it says, near 0 and 1 too, and of few images."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ LEAST = 0.93  # of nominally 95 %; more is allowed at extremes, since counts are
 TRIALS = 2000
 
 
+@cache
 def strength(classes: int, accuracy: float) -> float:
     """How far the score of the true class lies above the others, which are standard normal, for that accuracy."""
     z = np.linspace(-9, 14, 5001)
@@ -50,6 +52,7 @@ def scores_covered(n: int, shares: list[float], accuracy: float, sureness: float
         found = statistics.classification_scores(*network(generator, n, law, accuracy, sureness), i)
         for name, each in found.items():
             covered[name] += (each.low <= truth[name] <= each.high) / TRIALS
+    covered = {name: round(float(each), 4) for name, each in covered.items()}
     print(f"{n} images, classes {shares}, accuracy {accuracy}, sureness {sureness}: {covered}")
     return covered
 
@@ -57,7 +60,7 @@ def scores_covered(n: int, shares: list[float], accuracy: float, sureness: float
 @pytest.mark.slow
 @pytest.mark.parametrize("accuracy", [0.8, 0.95, 0.99])
 @pytest.mark.parametrize("classes", [2, 10])
-@pytest.mark.parametrize(("n", "sureness"), [(100, 1.0), (100, 2.5), (300, 2.5), (1000, 1.0)])
+@pytest.mark.parametrize(("n", "sureness"), [(100, 1.0), (100, 2.5), (1000, 2.5)])
 def test_every_headline_score_is_covered(n: int, classes: int, accuracy: float, sureness: float) -> None:
     covered = scores_covered(n, [1.0] * classes, accuracy, sureness)
     assert min(covered.values()) >= LEAST, covered

@@ -8,8 +8,7 @@ import numpy as np
 from saccade.statistics.classification import check
 from saccade.statistics.interval import Estimate
 
-
-BINS, RESAMPLES = 15, 1000
+BINS, RESAMPLES, HALVINGS = 15, 600, 10
 EQUAL = 1e-9  # sums of the same may differ by roundings
 
 
@@ -63,20 +62,27 @@ def gap_estimate(confidence: np.ndarray, right: np.ndarray, count: float, seed: 
     samples = np.random.default_rng(seed).multinomial(max(1, round(count)), held / len(where), size=RESAMPLES)
     bins = Bins(said, held / len(where), samples, seed)
     value = bins.error(met)
-    low = first(lambda way: bins.drawn(said + way * (met - said), (1 + level) / 2) >= value - EQUAL)
-    ends = [bins.error(said + low * (met - said))]
-    for away in (-1, 1, np.where(met > said, 1, -1)):
-        far = first(lambda way, away=away: bins.drawn(np.clip(met + way * away, 0, 1), (1 - level) / 2) > value + EQUAL)
-        ends.append(bins.error(np.clip(met + far * away, 0, 1)))
-    return Estimate(value, min(value, ends[0]), max(value, *ends[1:]), len(where))
+
+    def near(way: float) -> np.ndarray:
+        return said + way * (met - said)
+
+    def farthest(away: int | np.ndarray) -> float:
+        def true(way: float) -> np.ndarray:
+            return np.clip(met + away * way**2, 0, 1)  # in steps that are the finer, the nearer to what was met
+
+        return bins.error(true(first(lambda way: bins.drawn(true(way), (1 - level) / 2) > value + EQUAL)))
+
+    low = bins.error(near(first(lambda way: bins.drawn(near(way), (1 + level) / 2) >= value - EQUAL)))
+    high = max(farthest(-1), farthest(1), farthest(np.where(met > said, 1, -1)))
+    return Estimate(value, min(value, low), max(value, high), len(where))
 
 
 def first(beyond: Callable[[float], bool]) -> float:
-    """The place from 0 to 1 from which on it holds, within 2 to the power of -14; 1 where it never does."""
+    """The place from 0 to 1 from which on it holds, within one in 1,024; 1 where it never does."""
     low, high = 0.0, 1.0
     if beyond(0.0):
         return 0.0
-    for _ in range(14):
+    for _ in range(HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if beyond(middle) else (middle, high)
     return high

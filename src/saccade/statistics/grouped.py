@@ -59,10 +59,10 @@ def worth(values: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> float:
 
 
 def share(outcomes: np.ndarray, groups: np.ndarray | None = None, level: float = 0.95) -> Estimate:
-    """The mean of outcomes (N,) from 0 to 1 with Wilson's interval (`proportion`), images of a group counted for what they are worth.
+    """The mean of outcomes (N,) from 0 to 1 with Wilson's interval, images of a group counted for what they are worth.
 
-    See `bounded`. Images of a group are never taken to tell more than so many images apart. ValueError for shapes that do
-    not match or fewer than two groups.
+    See `proportion`, and `bounded` of groups, whose images are never taken to tell more than as many images apart.
+    ValueError for shapes that do not match or fewer than two groups.
     """
     sums, sizes = by_group(outcomes, groups)
     n, units = len(outcomes), len(sums)

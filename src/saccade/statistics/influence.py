@@ -20,7 +20,7 @@ def recall_parts(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray)
 
 
 def f1_parts(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N,) of the mean of F1 = 2 hits / (truth + said), linearized: an image moves its own class and the one it is taken for."""
+    """(N,) of the mean of F1 = 2 hits / (truth + said): an image moves its own class and the one it is taken for."""
     right, classes = predicted == labels, len(weights)
     truth, said = (np.bincount(each, minlength=classes) for each in (labels, predicted))
     f1 = 2 * np.bincount(labels, right, classes) / np.maximum(truth + said, 1)
@@ -31,8 +31,8 @@ def f1_parts(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> 
 def f1_bias(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> float:
     """What a mean of F1 of few images is off by on average: -F1 (1 - F1) / (truth + said), of each class.
 
-    The bias of a ratio to second order (Cochran 1977, section 6.8) of multinomial counts; at ten images a class and an F1 of
-    0.8 it is -0.008.
+    The bias of a ratio of multinomial counts to second order (Cochran 1977, section 6.8); at ten images a class and an F1
+    of 0.8 it is -0.008.
     """
     classes = len(weights)
     among = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes)

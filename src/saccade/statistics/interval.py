@@ -42,7 +42,7 @@ def wilson(successes: float, n: float, level: float = 0.95) -> Estimate:
 
 
 def proportion(successes: float, n: float, level: float = 0.95) -> Estimate:
-    """`wilson`, but where few succeed, or few fail, the limit on their side is no closer than the exact one of a single side.
+    """`wilson`, but where few succeed, or few fail, the limit on their side is no closer than the exact one of one side.
 
     Wilson's interval covers but 84 % where 0.18 successes are to be expected, and 91 or 92 % of one; so modified 93 % and
     more at every rate from 150 images on, and 92.7 % at the worst of 100 (Brown, Cai and DasGupta 2001, Statistical Science

@@ -49,9 +49,9 @@ def effective(found: Contrast, room: float, whole: float) -> float:
 def bounded(found: Contrast, seen: int, whole: float, level: float = 0.95) -> Estimate:
     """Wilson's interval of a mean of outcomes from 0 to 1, for as many of them as it counts (Rao and Scott 1992).
 
-    `seen`: units that differ; `whole`: how many outcomes there are if every unit goes wholly one way or the other. Student's
-    t takes the place of the normal law (Korn and Graubard 1998). Outcomes need not be 0 or 1: the interval is as lopsided
-    as if they came in equal steps, of their mean square over their mean, which is about right for rare losses.
+    `seen`: units that differ; `whole`: how many outcomes there are if every unit goes wholly one way or the other.
+    Student's t takes the place of the normal law (Korn and Graubard 1998). Outcomes need not be 0 or 1: the interval is as
+    lopsided as if they came in equal steps, of their mean square over their mean, which is about right for rare losses.
     """
     value = min(1.0, max(0.0, found.value))
     room = value * (1 - value)
@@ -65,9 +65,9 @@ def bounded(found: Contrast, seen: int, whole: float, level: float = 0.95) -> Es
 def two_each_side(found: Contrast, moved: float, seen: int, units: int) -> Contrast:
     """A mean of outcomes -1, 0, 1 with four more, two of each side: that few differ, or none, proves little.
 
-    As many as Agresti and Coull (1998) add to a share; with the two of Agresti and Min (2005, Statistics in Medicine 24:729)
-    differences of five runs covered 90 % where half of what differs does so in one run alone. `moved`: the share of outcomes
-    that are not 0; in how many units, `seen`. The four count among as many outcomes as the mean counts for.
+    As many as Agresti and Coull (1998) add to a share; with the two of Agresti and Min (2005, Statistics in Medicine
+    24:729) differences of five runs covered 90 % where half of what differs does so in one run alone. `moved`: the share of
+    outcomes that are not 0; in how many units, `seen`. The four count among as many outcomes as the mean counts for.
     """
     steady = steadied(found, moved / units, seen)
     return widened(steady, 4 / effective(steady, moved, units) ** 2)

@@ -19,7 +19,9 @@ def over_runs(outcomes: np.ndarray, groups: np.ndarray | None = None) -> Contras
     are known: the interval is then for this very network. ValueError where there is no run or fewer than two images.
 
     Give the differences of two series of runs with the same seeds, image by image, and it is a paired comparison. Where all
-    outcomes are -1, 0 or 1 it allows for how few differ, see `two_each_side`; of shares take `share_over_runs`.
+    outcomes are -1, 0 or 1 it allows for how few differ, see `two_each_side`; of shares take `share_over_runs`. It covers
+    93 % and more from 3 runs and 100 images on, and up to 99 % where runs do not differ but by chance; of 2 runs that
+    differ much 92 %: train three (tests/statistics/test_repeated.py, test_coverage.py).
     """
     found = analysed(outcomes, groups)
     return few_apart(found, outcomes, groups) if np.isin(outcomes, (-1, 0, 1)).all() else found
@@ -70,7 +72,9 @@ def mean_over_runs(outcomes: np.ndarray, level: float = 0.95, groups: np.ndarray
 def share_over_runs(right: np.ndarray, level: float = 0.95, groups: np.ndarray | None = None) -> Estimate:
     """As `mean_over_runs`, of outcomes from 0 to 1, where `mean_over_runs` is too narrow near both ends: see `bounded`.
 
-    Of a single run that is right or wrong it is `share`.
+    Of a single run that is right or wrong it is `share`. Covers 93 % and more of 100 images, up to a share of 0.995,
+    whether runs err on the same images or apart (tests/statistics/test_coverage.py). It cannot tell what a sample does not
+    show: where one group in 200 goes wholly wrong, and as many errors are scattered, it covered 70 % of five runs.
     """
     found = analysed(right, groups)
     if len(right) == 1 and np.isin(right, (0, 1)).all():
