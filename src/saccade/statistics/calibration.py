@@ -53,8 +53,8 @@ def gap_estimate(confidence: np.ndarray, right: np.ndarray, count: float, seed: 
 
     Noise alone makes such a sum larger than it is, and a bootstrap repeats that; of images that are all right it sees no
     noise at all. So the interval inverts a test (by parametric bootstrap, Davison and Hinkley 1997, section 5.6): of
-    accuracies that the bins may truly have, it keeps those under which a sum like the one met is drawn. From those said to
-    those met straight; and beyond, in all bins by as much: lower, higher, or farther from those said.
+    accuracies that the bins may truly have, it keeps those under which a sum like the one met is drawn. They lie between
+    those said and those met, in all bins by the same part or by as much; and beyond, by as much lower, higher, or farther.
     """
     _, where = np.unique(bin_of(confidence, BINS), return_inverse=True)
     held = np.bincount(where)
@@ -63,8 +63,8 @@ def gap_estimate(confidence: np.ndarray, right: np.ndarray, count: float, seed: 
     bins = Bins(said, held / len(where), samples, seed)
     value = bins.error(met)
 
-    def near(way: float) -> np.ndarray:
-        return said + way * (met - said)
+    def nearest(true: Callable[[float], np.ndarray]) -> float:
+        return bins.error(true(first(lambda way: bins.drawn(true(way), (1 + level) / 2) >= value - EQUAL)))
 
     def farthest(away: int | np.ndarray) -> float:
         def true(way: float) -> np.ndarray:
@@ -72,8 +72,13 @@ def gap_estimate(confidence: np.ndarray, right: np.ndarray, count: float, seed: 
 
         return bins.error(true(first(lambda way: bins.drawn(true(way), (1 - level) / 2) > value + EQUAL)))
 
-    low = bins.error(near(first(lambda way: bins.drawn(near(way), (1 + level) / 2) >= value - EQUAL)))
-    high = max(farthest(-1), farthest(1), farthest(np.where(met > said, 1, -1)))
+    gap = met - said
+    largest = np.abs(gap).max()
+    low = min(
+        nearest(lambda way: said + way * gap),
+        nearest(lambda way: said + np.sign(gap) * np.maximum(0, np.abs(gap) - (1 - way) * largest)),
+    )
+    high = max(farthest(-1), farthest(1), farthest(np.where(gap > 0, 1, -1)))
     return Estimate(value, min(value, low), max(value, high), len(where))
 
 
