@@ -112,8 +112,8 @@ def test_intervals_over_groups_cover_and_those_over_images_do_not() -> None:
 @pytest.mark.slow
 def test_intervals_over_groups_cover() -> None:
     covered, _ = coverage(2000)
-    assert min(covered.values()) >= 0.92  # 30 units are few: of 100 it is 0.94
-    assert max(covered.values()) <= 0.97
+    assert min(covered.values()) >= 0.93
+    assert max(covered.values()) <= 0.985  # the variance of Kohavi and Wolpert, which is small; the others 0.952 at most
 
 
 def shares_covered(groups: int, mean: float, spread: float, experiments: int) -> float:
@@ -137,28 +137,27 @@ def test_a_share_over_groups_covers() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("groups", "mean", "spread"), [(30, 1.3, 1.5), (30, 3.5, 1.5), (100, 3.5, 1.5), (30, 1.3, 0.1)])
 def test_shares_over_groups_cover(groups: int, mean: float, spread: float) -> None:
-    assert 0.93 <= shares_covered(groups, mean, spread, 2000) <= 0.975
+    assert 0.93 <= shares_covered(groups, mean, spread, 2000) <= 0.985  # of 30 groups, whole ones might be unlike these
 
 
 @pytest.mark.slow
 def test_scores_over_groups_cover() -> None:
-    """1,000 experiments of 60 groups of 10 images, of a single network each; with the groups ignored beside it."""
+    """2,000 experiments of 60 groups of 10 images, of a single network each; with the groups ignored in 200 of them."""
     generator = np.random.default_rng(0)
     many = [
         statistics.classification_scores(labels, likely) for likely, labels in (single(generator, 2000) for _ in range(5))
     ]
-    names = ("accuracy", "log_loss", "brier")
-    truth = {name: np.mean([each[name].value for each in many]) for name in names}
-    covered, ignored = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
-    for i in range(1000):
+    truth = {name: np.mean([each[name].value for each in many]) for name in many[0]}
+    covered, ignored = dict.fromkeys(truth, 0.0), dict.fromkeys(truth, 0.0)
+    for i in range(2000):
         likely, labels = single(generator, 60)
-        for counts, groups in ((covered, np.repeat(np.arange(60), SIZE)), (ignored, None)):
-            found = statistics.classification_scores(labels, likely, i, groups)
-            for name in names:
-                counts[name] += (found[name].low <= truth[name] <= found[name].high) / 1000
+        for counts, groups, part in ((covered, np.repeat(np.arange(60), SIZE), 2000), (ignored, None, 200)):
+            found = statistics.classification_scores(labels, likely, i, groups) if i < part else {}
+            for name, each in found.items():
+                counts[name] += (each.low <= truth[name] <= each.high) / part
     print(f"covered {covered}, over images {ignored}")
-    assert min(covered.values()) >= 0.92
-    assert max(ignored.values()) <= 0.8
+    assert min(covered.values()) >= 0.93
+    assert max(ignored[name] for name in ("accuracy", "log_loss", "brier")) <= 0.8
 
 
 def single(generator: np.random.Generator, groups: int) -> tuple[np.ndarray, np.ndarray]:

@@ -39,7 +39,7 @@ def test_bad_shapes() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("runs", "images"), [(3, 100), (5, 300), (10, 1000)])
+@pytest.mark.parametrize(("runs", "images"), [(2, 100), (3, 100), (5, 300), (10, 1000)])
 @pytest.mark.parametrize("spread", [0.0, 0.02, 0.1])
 def test_it_covers_the_true_difference(runs: int, images: int, spread: float) -> None:
     """2,000 comparisons of right and wrong, of images more or less easy and runs of more or less skill."""
@@ -57,4 +57,4 @@ def test_it_covers_the_true_difference(runs: int, images: int, spread: float) ->
         found = statistics.mean_over_runs(right[1].astype(float) - right[0])
         covered += found.low <= truth <= found.high
     print(f"{runs} runs that differ by {spread}, {images} images: covered {covered / 2000:.4f}")
-    assert 0.93 <= covered / 2000 <= (0.98 if spread else 0.99)
+    assert (0.93 if runs > 2 else 0.91) <= covered / 2000 <= (0.985 if spread else 0.99)

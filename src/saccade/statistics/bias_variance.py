@@ -8,7 +8,7 @@ import numpy as np
 from saccade.statistics.classification import check
 from saccade.statistics.grouped import share
 from saccade.statistics.interval import Estimate
-from saccade.statistics.repeated import mean_over_runs
+from saccade.statistics.repeated import analysed, few_apart, mean_over_runs, share_over_runs
 
 Groups = np.ndarray | None
 
@@ -43,7 +43,9 @@ def squared_error(predictions: np.ndarray, targets: np.ndarray, groups: Groups =
     _check(predictions.shape, targets.shape)
     predictions = predictions.astype(np.float64)
     losses = np.square(predictions - targets)
-    return _decomposition(losses, predictions, lambda mean: np.square(mean - targets), groups)
+    return _decomposition(
+        losses, predictions, lambda mean: np.square(mean - targets), lambda each: mean_over_runs(each, groups=groups)
+    )
 
 
 def zero_one_domingos(predicted: np.ndarray, labels: np.ndarray, groups: Groups = None) -> ZeroOne:
@@ -58,9 +60,13 @@ def zero_one_domingos(predicted: np.ndarray, labels: np.ndarray, groups: Groups 
     losses = (predicted != labels).astype(np.float64)
     unbiased = np.where(vote == labels, losses.mean(0), 0)
     biased = np.where(vote != labels, 1 - losses.mean(0), 0)
-    bias = share(vote != labels, groups)
-    net, harm, gain = (mean_over_runs(each[None], groups=groups) for each in (unbiased - biased, unbiased, biased))
-    return ZeroOne(mean_over_runs(losses, groups=groups), bias, net, harm, gain)
+    net = (unbiased - biased)[None]
+    return ZeroOne(
+        share_over_runs(losses, groups=groups),
+        share(vote != labels, groups),
+        few_apart(analysed(net, groups), net, groups).interval(),
+        *(share_over_runs(each[None], groups=groups) for each in (unbiased, biased)),
+    )
 
 
 def zero_one_kohavi_wolpert(
@@ -77,7 +83,7 @@ def zero_one_kohavi_wolpert(
         (predicted != labels).astype(np.float64),
         np.eye(classes)[predicted],
         lambda mean: np.square(mean - truth).sum(-1) / 2,
-        groups,
+        lambda each: share_over_runs(each, groups=groups),
     )
 
 
@@ -98,7 +104,7 @@ def log_loss_decomposition(probabilities: np.ndarray, labels: np.ndarray, groups
         -logs[:, images, labels],
         logs,
         lambda mean: np.log(np.exp(mean).sum(-1)) - mean[..., images, labels],
-        groups,
+        lambda each: mean_over_runs(each, groups=groups),
     )
 
 
@@ -116,7 +122,10 @@ def _check_classes(predicted: np.ndarray, labels: np.ndarray, classes: int) -> N
 
 
 def _decomposition(
-    losses: np.ndarray, features: np.ndarray, bias: Callable[[np.ndarray], np.ndarray], groups: Groups
+    losses: np.ndarray,
+    features: np.ndarray,
+    bias: Callable[[np.ndarray], np.ndarray],
+    interval: Callable[[np.ndarray], Estimate],
 ) -> Decomposition:
     """From losses (M, N), what of a member is averaged, features (M, N, ...), and the bias of an average, (..., N).
 
@@ -125,4 +134,4 @@ def _decomposition(
     """
     count, total = len(losses), features.sum(0)
     biases = count * bias(total / count) - (count - 1) * bias((total - features) / (count - 1))
-    return Decomposition(*(mean_over_runs(each, groups=groups) for each in (losses, biases, losses - biases)))
+    return Decomposition(*map(interval, (losses, biases, losses - biases)))

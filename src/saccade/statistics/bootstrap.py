@@ -101,8 +101,9 @@ def bca_interval(
 
     The acceleration leaves out each unit once, in weights, so `statistic` must take counts that are fractions; with strata
     it is the one of several samples (Davison and Hinkley 1997, equation 5.26). Costs n evaluations more. Narrow below 30
-    units or so, for statistics of rare values (the deviation of a skewed law: 90 % at n = 100, measured), and a point where
-    all images agree: take `wilson` for shares, `paired_bootstrap` for paired differences.
+    units or so, for statistics of rare values, and a point where all images agree: take `share` for shares,
+    `classification_scores` for scores, `paired_bootstrap` for paired differences. The deviation of a skewed law covers 90 %
+    at n = 100 (measured): no interval of Saccade is of such a statistic, and more images are the cure.
     """
     draws = sampling(n) if isinstance(n, int) else n
     met = float(statistic(np.ones((1, draws.n)))[0])

@@ -1,12 +1,13 @@
 """Images that come in groups (of one patient, of one scene, duplicates): groups are what chance draws, not images."""
 
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
-from scipy import stats
 
 from saccade.statistics.contrast import Contrast
-from saccade.statistics.interval import Estimate, wilson
+from saccade.statistics.interval import Estimate, proportion
+from saccade.statistics.rare import bounded, differing
 
 
 def by_group(values: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -60,17 +61,16 @@ def worth(values: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> float:
 def share(outcomes: np.ndarray, groups: np.ndarray | None = None, level: float = 0.95) -> Estimate:
     """The mean of outcomes (N,) from 0 to 1 with Wilson's interval, images of a group counted for what they are worth.
 
-    The effective sample size of Rao and Scott (1992, Biometrics 48:577), with Student's t over the groups in place of the
-    normal law (Korn and Graubard 1998). ValueError for shapes that do not match or fewer than two groups.
+    See `proportion`, and `bounded` of groups, whose images are never taken to tell more than as many images apart.
+    ValueError for shapes that do not match or fewer than two groups.
     """
     sums, sizes = by_group(outcomes, groups)
     n, units = len(outcomes), len(sums)
     if units == n:
-        return wilson(float(sums.sum()), n, level)
+        return proportion(float(sums.sum()), n, level)
     if units < 2:
         raise ValueError(f"two groups of images are the least to tell how others may differ, not {units}")
-    wider = float(stats.t.ppf((1 + level) / 2, units - 1) / stats.norm.ppf((1 + level) / 2))
-    value = float(sums.sum() / n)
-    effective = max(1.0, n * worth(np.asarray(outcomes, dtype=np.float64), sums, sizes) / wider**2)
-    found = wilson(value * effective, effective, level)
-    return Estimate(value, found.low, found.high, n)
+    found = ratio(sums, sizes)
+    alone = float(np.var(outcomes)) / (n - 1)  # of images by themselves, which groups do not make less
+    found = replace(found, error=max(found.error, sqrt(alone)), n=n)
+    return bounded(found, differing(np.asarray(outcomes), groups), units, level)

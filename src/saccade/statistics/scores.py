@@ -1,98 +1,98 @@
 """All headline scores of a classifier, each with its 95 % interval."""
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from saccade.statistics.bootstrap import percentile_limits, resampled, sampling
-from saccade.statistics.calibration import bin_of, gap_estimate
-from saccade.statistics.classification import brier_scores, check, confusion_matrix, log_losses, per_class, top_k
+from saccade.statistics.calibration import gap_estimate
+from saccade.statistics.classification import brier_scores, check, log_losses, top_k
+from saccade.statistics.contrast import Contrast
 from saccade.statistics.grouped import share
+from saccade.statistics.influence import class_weights, f1_bias, f1_parts, recall_parts
 from saccade.statistics.interval import Estimate
+from saccade.statistics.rare import bounded, differing, effective, steadied
+from saccade.statistics.repeated import analysed, count
 
-BINS, RESAMPLES = 15, 1000
-Statistic = Callable[[np.ndarray], np.ndarray]
+LARGEST = -float(np.log(np.finfo(np.float32).eps))  # of log losses, which are clipped
+TINY = 1e-12
 
 
 def classification_scores(
     labels: np.ndarray, probabilities: np.ndarray, seed: int = 0, groups: np.ndarray | None = None
 ) -> dict[str, Estimate]:
-    """Accuracy (Wilson), top-5 from ten classes on (Wilson), and bootstrap over images for the others.
+    """Accuracy, top-5 from ten classes on, macro F1, balanced accuracy, log loss, Brier score and calibration error.
 
-    `groups` (N,): images of one are drawn together. Of a single group nothing can be told of others: its images are drawn.
-
-    The calibration error of few images is too large by chance; its interval allows for that, see gap_estimate.
+    Each with its interval: `share` of shares; of the others Wilson's for as many images as they count for, see `bounded`,
+    with the spread of each image's part in the score (its influence, Hampel 1974, JASA 69:383); `gap_estimate` of the
+    calibration error. `groups` (N,): images of one are drawn together. Of a single group nothing can be told of others: its
+    images are drawn.
 
     Macro F1 and balanced accuracy are means over the classes that occur among the labels.
+
+    Of 100 to 1,000 images, 2 or 10 classes, accuracies of 0.8 to 0.99, and probabilities from calibrated to far too sure,
+    intervals covered 93 to 99 % (tests/statistics/test_coverage.py). No sample shows the losses that it does not hold:
+    where a network is sure of one image in thirty, and wrong on a third of those, its log loss covered 85 % of 100 images
+    and 94 % of 1,000. Take accuracy or the Brier score then.
     """
     check(labels, probabilities)
     n, classes = probabilities.shape
     predicted = probabilities.argmax(1)
     groups = groups if groups is not None and 2 <= len(np.unique(groups)) < n else None
-    draws = sampling(n, clusters=groups)
-    found = {"accuracy": share(predicted == labels, groups)}
+    right = predicted == labels
+    found = {"accuracy": share(right, groups)}
     if classes >= 10:
         found["top5_accuracy"] = share(top_k(labels, probabilities, 5), groups)
-    rows = per_class(confusion_matrix(labels, predicted, classes))
-    occurring = [row for row in rows if row.n]
-    values: dict[str, tuple[float, Statistic]] = {
-        "macro_f1": (float(np.mean([row.f1 for row in occurring])), _macro_f1(labels, predicted, classes)),
-        "balanced_accuracy": (float(np.mean([row.recall for row in occurring])), _balanced(labels, predicted, classes)),
-        "log_loss": _mean(log_losses(labels, probabilities)),
-        "brier": _mean(brier_scores(labels, probabilities)),
+    units, seen = count(right, groups), differing(right, groups)
+    weights = class_weights(labels, classes)
+    alike = units / float(np.square(weights[labels]).mean())  # of classes with one recall
+    losses = log_losses(labels, probabilities)
+    mean = float(losses.mean())
+    dear = units * (LARGEST - mean) / _step(probabilities, mean)
+    alone = _independent(right, groups)
+    bias = f1_bias(labels, predicted, weights) * n / alone
+    parts = {
+        "macro_f1": Part(f1_parts(labels, predicted, weights), 1.0, alike, seen, bias),
+        # Classes with few images may be right by chance and hide their spread: it is never taken for less than the mean one
+        "balanced_accuracy": Part(recall_parts(labels, predicted, weights), 1.0, alike, 0),
+        "log_loss": Part(losses, LARGEST, dear, seen),
+        "brier": Part(brier_scores(labels, probabilities), 2.0, units, seen),
     }
-    gaps = _gaps(labels, probabilities)
-    every = (*(statistic for _, statistic in values.values()), lambda counts: counts @ gaps / counts.sum(1, keepdims=True))
-    drawn = resampled(lambda counts: np.column_stack([each(counts) for each in every]), draws, seed, RESAMPLES)
-    for (name, (value, _)), column in zip(values.items(), drawn.T, strict=False):
-        found[name] = Estimate(value, *percentile_limits(column), n)
-    found["ece"] = gap_estimate(gaps, drawn[:, len(values) :])
+    found |= {name: part.estimate(groups) for name, part in parts.items()}
+    found["ece"] = gap_estimate(probabilities.max(1).astype(np.float64), right, alone, seed)
     return found
 
 
-def _mean(values: np.ndarray) -> tuple[float, Statistic]:
-    return float(values.mean()), lambda counts: counts @ values / counts.sum(1)
+@dataclass(frozen=True)
+class Part:
+    """What each image adds to a score: `values` (N,), 0 to `limit`, whose mean it is; `whole`, `seen` as in `bounded`."""
+
+    values: np.ndarray
+    limit: float
+    whole: float
+    seen: int
+    bias: float = 0.0
+
+    def estimate(self, groups: np.ndarray | None) -> Estimate:
+        value, n = float(self.values.mean()), len(self.values)
+        scaled = self.values[None] / self.limit
+        found = analysed(scaled, groups) if n > 1 else Contrast(value / self.limit, 0.0, 1, 1)
+        limits = bounded(replace(found, value=found.value - self.bias / self.limit), self.seen, self.whole)
+        return Estimate(value, min(value, limits.low * self.limit), max(value, limits.high * self.limit), n)
 
 
-def _indicator(where: np.ndarray, size: int) -> csr_array:
-    """(N, size) with a one in column where[i] of row i; a negative `where` gives a row of zeros."""
-    rows = np.flatnonzero(where >= 0)
-    return csr_array((np.ones(len(rows)), (rows, where[rows])), (len(where), size))
+def _independent(right: np.ndarray, groups: np.ndarray | None) -> float:
+    """For how many independent images those of all groups count."""
+    if groups is None:
+        return len(right)
+    value, units = float(right.mean()), count(right, groups)
+    steady = steadied(analysed(right[None], groups), value * (1 - value) / units, differing(right, groups))
+    return min(len(right), effective(steady, value * (1 - value), units))
 
 
-def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[csr_array, csr_array, csr_array]:
-    hits = np.where(predicted == labels, labels, -1)
-    return _indicator(hits, classes), _indicator(labels, classes), _indicator(predicted, classes)
-
-
-def _macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Statistic:
-    hits, truth, said = _confusion(labels, predicted, classes)
-
-    def statistic(counts: np.ndarray) -> np.ndarray:
-        there = counts @ truth
-        return _mean_where(2 * (counts @ hits), there + counts @ said, there > 0)
-
-    return statistic
-
-
-def _balanced(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Statistic:
-    hits, truth, _ = _confusion(labels, predicted, classes)
-
-    def statistic(counts: np.ndarray) -> np.ndarray:
-        there = counts @ truth
-        return _mean_where(counts @ hits, there, there > 0)
-
-    return statistic
-
-
-def _mean_where(above: np.ndarray, below: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """(R,) the mean over the valid columns of above / below, (R, C)."""
-    return np.where(valid, above / np.maximum(below, 1), 0).sum(1) / valid.sum(1)
-
-
-def _gaps(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(N, bins) confidence minus truth of each image, in the column of its bin: the means of columns are ECE's terms."""
-    confidence = probabilities.max(1).astype(np.float64)
-    gap = confidence - (probabilities.argmax(1) == labels)
-    return _indicator(bin_of(confidence, BINS), BINS).toarray() * gap[:, None]
+def _step(probabilities: np.ndarray, mean: float) -> float:
+    """How far from the mean log loss one more image may be, whose label comes second, or, where all are wrong, first."""
+    ordered = np.partition(probabilities, -2, axis=1)[:, -2:] if probabilities.shape[1] > 1 else probabilities
+    losses = -np.log(np.clip(ordered.astype(np.float64), np.finfo(np.float32).eps, 1))
+    dear, cheap = losses[:, 0], float(losses[:, -1].mean())
+    among = float(np.square(dear).sum() / max(TINY, dear.sum()))  # each image may be mistaken, and the dear ones matter
+    return max(among - mean, (mean - cheap) ** 2 / max(TINY, mean), TINY)
