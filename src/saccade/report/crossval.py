@@ -56,7 +56,7 @@ def intervals(record: Record) -> str:
     grouped = f"{record['units']:,} groups of images (duplicates belong together too)"
     return (
         "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds. The "
-        "others are for the networks of the first division alone: Wilson for proportions, bootstrap for the rest, both "
+        "others are for the networks of the first division alone: Wilson's, for as many images as each score counts for, "
         f"over {grouped if record['units'] < n else 'images'}."
     )
 

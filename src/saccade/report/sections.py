@@ -91,8 +91,9 @@ def training(record: Record, history: Sequence[dict[str, float]]) -> str:
 
 
 INTERVALS = (
-    "Proportions have Wilson intervals, the others bootstrap intervals over images (1,000 resamples); where images belong "
-    "together (groups, duplicates), both go over groups."
+    "Proportions have Wilson intervals; so have the other scores, for as many images as the spread of their parts says "
+    "they count for, and the calibration error one by its bootstrap. Where images belong together (groups, "
+    "duplicates), all go over groups."
 )
 
 
