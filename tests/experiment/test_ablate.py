@@ -70,6 +70,15 @@ def test_every_field_of_a_regularizer_has_a_row_or_a_reason() -> None:
     assert not switched & set(NO_ROW)
 
 
+def test_a_policy_takes_no_number_of_another() -> None:
+    """A magnitude of 14 is one of RandAugment's, and none of AugMix."""
+    found = changes_of({"augment": {"policy": "randaugment", "magnitude": 14}}, ["AugMix", "RandAugment"])
+    assert [(each.name, each.recipe.augment.magnitude) for each in found] == [
+        ("with AugMix in place of RandAugment", None),
+        ("without RandAugment", None),
+    ]
+
+
 def test_every_word_of_a_choice_has_a_row() -> None:
     words = {
         "augment.policy": {"randaugment", "trivialaugment", "augmix"},

@@ -122,5 +122,5 @@ def test_a_gradient_of_zero_stays_zero() -> None:
 
 @pytest.mark.parametrize("rho", [-0.1, float("inf")])
 def test_a_bad_radius_is_refused(rho: float) -> None:
-    with pytest.raises(ValueError, match="rho must be at least 0"):
+    with pytest.raises(ValueError, match=r"rho must be (at least 0|finite)"):
         sam_step(Optimizer([nn.Parameter(torch.ones(1))], "sgd"), lambda: None, rho)

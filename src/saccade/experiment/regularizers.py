@@ -56,6 +56,12 @@ def norm(kind: str) -> Choice:
     return Choice({"regularize": {"norm": "none"} | alone}, {"regularize": own}, ("norm",), "regularize.norm", kind)
 
 
+def policy(word: str) -> Choice:
+    """At its usual strength: what the numbers of one policy mean, they do not mean for another."""
+    usual = {"operations": None, "magnitude": None}
+    return Choice({"augment": {"policy": None} | usual}, {"augment": {"policy": word} | usual}, (), "augment.policy", word)
+
+
 REGULARIZERS: dict[str, Regularizer] = {
     "weight decay": strength("optimizer.weight_decay", 5e-4),
     "L1": strength("optimizer.l1", 1e-5),
@@ -93,9 +99,9 @@ REGULARIZERS: dict[str, Regularizer] = {
     "noise on images": strength("augment.noise", 0.05),
     "random erasing": strength("augment.erase", 0.25),
     "Cutout": strength("augment.cutout", 0.5),
-    "RandAugment": choice("augment.policy", "randaugment", None),
-    "TrivialAugment": choice("augment.policy", "trivialaugment", None),
-    "AugMix": choice("augment.policy", "augmix", None),
+    "RandAugment": policy("randaugment"),
+    "TrivialAugment": policy("trivialaugment"),
+    "AugMix": policy("augmix"),
     "class weights": choice("balance.by", "weights", needs=["unequal classes"]),
     "effective number": choice("balance.by", "effective", needs=["unequal classes"]),
     "balanced sampling": choice("balance.by", "sampling", needs=["unequal classes"]),
