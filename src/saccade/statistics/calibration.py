@@ -61,8 +61,8 @@ def gap_estimate(
     accuracies that the bins may truly have, it keeps those under which a sum like the one met is drawn. Of groups it takes
     in what the bootstrap of groups would keep, which knows that bins err together.
 
-    Covers 93 to 98 % of 100 images and more (tests/statistics/test_scores.py, test_coverage.py). Of 60 groups, each of which
-    was easy or hard in all bins alike, it covered 88 %: with so few, take the Brier score.
+    Covers 93 to 98 % of 100 images and more (tests/statistics/test_scores.py, test_coverage.py). Of 60 groups, each easy or
+    hard in all bins alike, it covered 88 %: with so few, take the Brier score.
     """
     _, where = np.unique(bin_of(confidence, BINS), return_inverse=True)
     held = np.bincount(where)
