@@ -128,7 +128,7 @@ def drawn_runs(kind: str, generator: np.random.Generator, rate: float, runs: int
 
 
 def coverage(draw: Callable[[], np.ndarray], interval: Callable[[np.ndarray], statistics.Estimate], truth: float) -> float:
-    found = [interval(draw()) for _ in range(TRIALS)]
+    found = [interval(draw()) for _ in range(2 * TRIALS)]
     return float(np.mean([each.low <= truth <= each.high for each in found]))
 
 

@@ -154,7 +154,7 @@ def calibration_covered(overconfidence: float, n: int, experiments: int) -> floa
     for repeat in range(experiments):
         chosen = generator.integers(5, size=n)
         right = generator.random(n) < shares[chosen]
-        score = gap_estimate(confidences[chosen], right, n, repeat)
+        score = gap_estimate(confidences[chosen], right, repeat)
         covered += score.low <= truth + 1e-9 <= score.high + 2e-9
     print(f"calibration error of {truth:.3f}, {n} images: covered {covered / experiments:.4f}")
     return covered / experiments

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saccade.statistics.bootstrap import resampled, sampling
 from saccade.statistics.classification import check
+from saccade.statistics.grouped import independent
 from saccade.statistics.interval import Estimate
+from saccade.statistics.rare import differing
 
 BINS, RESAMPLES, HALVINGS = 15, 600, 10
 EQUAL = 1e-9  # sums of the same may differ by roundings
@@ -48,38 +51,82 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bi
     return sum(b.n * abs(b.confidence - b.accuracy) for b in reliability(labels, probabilities, bins)) / len(labels)
 
 
-def gap_estimate(confidence: np.ndarray, right: np.ndarray, count: float, seed: int, level: float = 0.95) -> Estimate:
-    """The expected calibration error of images (N,) that count for `count` independent ones, in 15 bins.
+def gap_estimate(
+    confidence: np.ndarray, right: np.ndarray, seed: int, groups: np.ndarray | None = None, level: float = 0.95
+) -> Estimate:
+    """The expected calibration error of images (N,), in 15 bins.
 
     Noise alone makes such a sum larger than it is, and a bootstrap repeats that; of images that are all right it sees no
     noise at all. So the interval inverts a test (by parametric bootstrap, Davison and Hinkley 1997, section 5.6): of
-    accuracies that the bins may truly have, it keeps those under which a sum like the one met is drawn. They lie between
-    those said and those met, in all bins by the same part or by as much; and beyond, by as much lower, higher, or farther.
+    accuracies that the bins may truly have, it keeps those under which a sum like the one met is drawn. Of groups it takes
+    in what the bootstrap of groups would keep, which knows that bins err together.
+
+    Covers 93 to 98 % of 100 images and more (tests/statistics/test_scores.py, test_coverage.py). Of 60 groups, each easy or
+    hard in all bins alike, it covered 88 %: with so few, take the Brier score.
     """
     _, where = np.unique(bin_of(confidence, BINS), return_inverse=True)
     held = np.bincount(where)
-    said, met = np.bincount(where, confidence) / held, np.bincount(where, right) / held
-    samples = np.random.default_rng(seed).multinomial(max(1, round(count)), held / len(where), size=RESAMPLES)
-    bins = Bins(said, held / len(where), samples, seed)
-    value = bins.error(met)
+    bins = Bins(held / len(where), np.bincount(where, confidence) / held, np.bincount(where, right) / held)
+    gaps = np.where(where == np.arange(len(held))[:, None], confidence - right, 0.0)
+    count = independent(gaps, groups, differing(right, groups))
+    limits = [bins.limits(binomial(bins, count, seed), level)]
+    if groups is not None:
+        drawn = resampled(lambda counts: counts @ gaps.T, sampling(len(where), clusters=groups), seed, RESAMPLES)
+        noise = drawn / len(where) - gaps.mean(1)
+        limits.append(bins.limits(lambda true: np.abs(bins.share * (bins.said - true) + noise).sum(1), level))
+    value = bins.error(bins.met)
+    return Estimate(value, min(value, *(low for low, _ in limits)), max(value, *(high for _, high in limits)), len(where))
 
-    def nearest(true: Callable[[float], np.ndarray]) -> float:
-        return bins.error(true(first(lambda way: bins.drawn(true(way), (1 + level) / 2) >= value - EQUAL)))
 
-    def farthest(away: int | np.ndarray) -> float:
-        def true(way: float) -> np.ndarray:
-            return np.clip(met + away * way**2, 0, 1)  # in steps that are the finer, the nearer to what was met
+Drawn = Callable[[np.ndarray], np.ndarray]
 
-        return bins.error(true(first(lambda way: bins.drawn(true(way), (1 - level) / 2) > value + EQUAL)))
 
-    gap = met - said
-    largest = np.abs(gap).max()
-    low = min(
-        nearest(lambda way: said + way * gap),
-        nearest(lambda way: said + np.sign(gap) * np.maximum(0, np.abs(gap) - (1 - way) * largest)),
-    )
-    high = max(farthest(-1), farthest(1), farthest(np.where(gap > 0, 1, -1)))
-    return Estimate(value, min(value, low), max(value, high), len(where))
+def binomial(bins: "Bins", count: float, seed: int) -> Drawn:
+    """The errors of samples of so many independent images, from the accuracies of the bins."""
+    n = max(1, round(count))
+    held = np.random.default_rng(seed).multinomial(n, bins.share, size=RESAMPLES)
+
+    def drawn(accuracy: np.ndarray) -> np.ndarray:
+        right = np.random.default_rng(seed).binomial(held, accuracy)
+        return np.abs(held * bins.said - right).sum(1) / n
+
+    return drawn
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Of each bin that holds an image its share of them, its mean confidence and its accuracy."""
+
+    share: np.ndarray
+    said: np.ndarray
+    met: np.ndarray
+
+    def error(self, accuracy: np.ndarray) -> float:
+        return float(self.share @ np.abs(self.said - accuracy))
+
+    def limits(self, drawn: Drawn, level: float) -> tuple[float, float]:
+        """The least and the largest error of accuracies that are not rejected.
+
+        They lie between those said and those met, in all bins by the same part or by as much; and beyond those met, by as
+        much lower, higher, or farther from those said.
+        """
+        value, gap = self.error(self.met), self.met - self.said
+
+        def nearest(true: Callable[[float], np.ndarray]) -> float:
+            return self.error(true(first(lambda way: np.quantile(drawn(true(way)), (1 + level) / 2) >= value - EQUAL)))
+
+        def farthest(away: int | np.ndarray) -> float:
+            def true(way: float) -> np.ndarray:
+                return np.clip(self.met + away * way**2, 0, 1)  # in steps that are the finer, the nearer to what was met
+
+            return self.error(true(first(lambda way: np.quantile(drawn(true(way)), (1 - level) / 2) > value + EQUAL)))
+
+        rest = np.abs(gap) - np.abs(gap).max()
+        low = min(
+            nearest(lambda way: self.said + way * gap),
+            nearest(lambda way: self.said + np.sign(gap) * np.maximum(0, rest + way * np.abs(gap).max())),
+        )
+        return low, max(farthest(-1), farthest(1), farthest(np.where(gap > 0, 1, -1)))
 
 
 def first(beyond: Callable[[float], bool]) -> float:
@@ -91,22 +138,3 @@ def first(beyond: Callable[[float], bool]) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if beyond(middle) else (middle, high)
     return high
-
-
-@dataclass(frozen=True)
-class Bins:
-    """Of each bin that holds an image its mean confidence and its share of them; how many it holds in samples (R, bins)."""
-
-    said: np.ndarray
-    share: np.ndarray
-    samples: np.ndarray
-    seed: int
-
-    def error(self, accuracy: np.ndarray) -> float:
-        return float(self.share @ np.abs(self.said - accuracy))
-
-    def drawn(self, accuracy: np.ndarray, part: float) -> float:
-        """The error below which this part of the samples lies, of bins of that accuracy."""
-        right = np.random.default_rng(self.seed).binomial(self.samples, accuracy)
-        errors = np.abs(self.samples * self.said - right).sum(1) / self.samples[0].sum()
-        return float(np.quantile(errors, part))

@@ -74,3 +74,15 @@ def share(outcomes: np.ndarray, groups: np.ndarray | None = None, level: float =
     alone = float(np.var(outcomes)) / (n - 1)  # of images by themselves, which groups do not make less
     found = replace(found, error=max(found.error, sqrt(alone)), n=n)
     return bounded(found, differing(np.asarray(outcomes), groups), units, level)
+
+
+def independent(values: np.ndarray, groups: np.ndarray | None, seen: int) -> float:
+    """For how many independent images those of all groups count, by the spread of values (..., N) taken together."""
+    n = values.shape[-1]
+    if groups is None:
+        return n
+    drawn = by_unit(values, groups)
+    units = drawn.shape[-1]
+    alone, together = (float(each.var(-1, ddof=1).sum()) / each.shape[-1] for each in (values, drawn))
+    met = together / (n * alone) if alone else 1 / units
+    return min(n, (seen + 1) / (seen * met + 1 / units))

@@ -7,10 +7,10 @@ import numpy as np
 from saccade.statistics.calibration import gap_estimate
 from saccade.statistics.classification import brier_scores, check, log_losses, top_k
 from saccade.statistics.contrast import Contrast
-from saccade.statistics.grouped import share
+from saccade.statistics.grouped import independent, share
 from saccade.statistics.influence import class_weights, f1_bias, f1_parts, recall_parts
 from saccade.statistics.interval import Estimate
-from saccade.statistics.rare import bounded, differing, effective, steadied
+from saccade.statistics.rare import bounded, differing
 from saccade.statistics.repeated import analysed, count
 
 LARGEST = -float(np.log(np.finfo(np.float32).eps))  # of log losses, which are clipped
@@ -48,8 +48,7 @@ def classification_scores(
     losses = log_losses(labels, probabilities)
     mean = float(losses.mean())
     dear = units * (LARGEST - mean) / _step(probabilities, mean)
-    alone = _independent(right, groups)
-    bias = f1_bias(labels, predicted, weights) * n / alone
+    bias = f1_bias(labels, predicted, weights) * n / independent(right, groups, seen)
     parts = {
         "macro_f1": Part(f1_parts(labels, predicted, weights), 1.0, alike, seen, bias),
         # Classes with few images may be right by chance and hide their spread: it is never taken for less than the mean one
@@ -58,7 +57,7 @@ def classification_scores(
         "brier": Part(brier_scores(labels, probabilities), 2.0, units, seen),
     }
     found |= {name: part.estimate(groups) for name, part in parts.items()}
-    found["ece"] = gap_estimate(probabilities.max(1).astype(np.float64), right, alone, seed)
+    found["ece"] = gap_estimate(probabilities.max(1).astype(np.float64), right, seed, groups)
     return found
 
 
@@ -78,15 +77,6 @@ class Part:
         found = analysed(scaled, groups) if n > 1 else Contrast(value / self.limit, 0.0, 1, 1)
         limits = bounded(replace(found, value=found.value - self.bias / self.limit), self.seen, self.whole)
         return Estimate(value, min(value, limits.low * self.limit), max(value, limits.high * self.limit), n)
-
-
-def _independent(right: np.ndarray, groups: np.ndarray | None) -> float:
-    """For how many independent images those of all groups count."""
-    if groups is None:
-        return len(right)
-    value, units = float(right.mean()), count(right, groups)
-    steady = steadied(analysed(right[None], groups), value * (1 - value) / units, differing(right, groups))
-    return min(len(right), effective(steady, value * (1 - value), units))
 
 
 def _step(probabilities: np.ndarray, mean: float) -> float:
