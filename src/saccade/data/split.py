@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from saccade.data.doctor import clusters_of
 from saccade.data.listing import PARTS
@@ -75,6 +74,11 @@ def folded(labels: np.ndarray, parts: np.ndarray, units: np.ndarray, fold: Fold,
     Stratified by class, whole units at a time, a function of the seed; every image is in exactly one fold. InputError
     where a class has fewer units than there are folds.
     """
+    from sklearn.model_selection import (
+        StratifiedGroupKFold,
+        StratifiedKFold,
+    )  # takes a second, for folds alone
+
     pool = np.flatnonzero(np.isin(parts, ("train", "validation")))
     fewest = min((len(np.unique(units[pool][labels[pool] == label])) for label in np.unique(labels[pool])), default=0)
     if fewest < fold.count:
