@@ -70,8 +70,8 @@ def on_threads(work: Work, count: int) -> None:
 def parallel_region(region: Any) -> Any:
     """GOMP_parallel for regions of this type of ctypes, of the OpenMP library that torch loaded; None where it has none.
 
-    Threads of our own would share the cores with torch's, which spin for a while. Seen: a kernel and a matrix product in
-    turn 370 us with torch's threads, 700 us with others, 630 us with one thread.
+    Threads of our own would share the cores with torch's, which spin for a while. A loop and a matrix product in
+    turn are 2.4 times as fast on torch's (1.8 to 6.4, n = 9, benchmarks/kernels.py).
     """
     file = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
     try:

@@ -12,8 +12,8 @@ MOST = 2**31 - 1
 def keep_freed_memory() -> None:
     """Tell glibc to give no freed memory back to the system, which hands it out again as zeroed pages at each step.
 
-    Seen with LeNet-5 at batch 128 on two threads: 3.9 ms a step instead of 6.6; nothing at batch 64. Does nothing where
-    the C library is another one.
+    How much it gains hangs on what was freed before: torch's LeNet-5 at batch 128 1.04 times as fast (0.90 to 1.29, n = 9,
+    benchmarks/kernels.py). Does nothing where the C library is another one.
     """
     if (mallopt := _of_glibc("mallopt")) is not None:
         mallopt(M_MMAP_THRESHOLD, LARGEST)
