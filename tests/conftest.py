@@ -5,9 +5,11 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:  # two workers with two threads each would take ten times as long as with one
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -25,3 +27,12 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"the real images are not here ({DATA})")
     return DATA
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Maps of tests are small: threads would wait for one another, on a busy machine for ten times as long as they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

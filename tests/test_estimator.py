@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -30,13 +29,7 @@ FEW = 120
 PLAN: dict[str, Any] = {"device": "cpu", "precision": "fp32"}  # so that nothing is measured, and scores are exact
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """So few images are trained faster by one thread, and on a busy machine many times so."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

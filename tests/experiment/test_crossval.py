@@ -184,9 +184,9 @@ def test_the_page_of_a_cross_validation_says_what_its_intervals_go_over(nested: 
     record, place = nested
     assert record["units"] == 300
     page = (place / "report.html").read_text()
-    assert "both over images." in page
+    assert "counts for, over images." in page
     assert "groups" not in page
-    assert "both over 150 groups of images" in crossval_page(record | {"units": 150}, {})
+    assert "counts for, over 150 groups of images" in crossval_page(record | {"units": 150}, {})
 
 
 def test_it_goes_on_where_it_was_stopped(nested: Any, digits: Any) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ from saccade.training.footprint import Peak
 from saccade.training.interrupt import Interruption
 from saccade.training.steps import OutOfMemory
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MEMBERS: dict[str, dict[str, Any]] = {
     "plain": {},
     "weight noise": {"regularize": {"weight_noise": 0.1}},
@@ -39,14 +40,6 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "swa": {"average": {"kind": "swa", "start": 0}, "augment": {"rotate": 10}},
     "late swa": {"average": {"kind": "swa", "start": 0.5}, "regularize": {"gradient_noise": 1e-3}},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

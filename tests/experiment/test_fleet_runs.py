@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ from saccade.experiment.study import Engine, Study
 from saccade.training.fleet import FleetTrainer
 from saccade.training.steps import OutOfMemory
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # What members of a fleet may have of their own
 OTHERS: dict[str, dict[str, Any]] = {
     "seed": {"seed": 5},
@@ -44,14 +45,6 @@ OTHERS: dict[str, dict[str, Any]] = {
     "slow ema": {"average": {"kind": "ema"}},
     "swa": {"average": {"kind": "swa", "start": 0}},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Fleets: every network of the zoo stacks, and no member notices another."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -14,20 +14,13 @@ from saccade.layers.fleet import Fleet, members, stack
 from saccade.layers.norms import freeze_statistics, swap_norms
 from saccade.zoo import NETWORKS, find
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CLASSES = 7
 QUICK = ("lenet5", "lenet5_1998", "nin", "resnet20", "plain20", "preresnet20", "densenet40_bc", "mobilenet_v2")
 every = pytest.mark.parametrize(
     "row", [pytest.param(r, id=r.name, marks=[] if r.name in QUICK else [pytest.mark.slow]) for r in ROWS]
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These maps are small: threads would wait for one another, on a busy machine for ten times as long as they work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def networks(words: str, count: int = 3, seed: int = 0) -> list[nn.Module]:

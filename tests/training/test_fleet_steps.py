@@ -23,6 +23,8 @@ from saccade.training.steps import OutOfMemory, Trainer
 from saccade.zoo import NETWORKS, find
 from saccade.zoo.network import Scores
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CLASSES = 5
 RATES, MOMENTA, DECAYS, SMOOTHINGS = (
     torch.tensor(values, dtype=torch.float64)
@@ -47,15 +49,6 @@ LENET, RESNET = Case("lenet5", 28), Case("resnet20", 12)
 DENSENET, MOBILENET = Case("densenet40", 8), Case("mobilenet_v2", 32, pace=0.01, clip=1.0)
 GOOGLENET = Case("googlenet", 79, batch=3, count=2)
 CASES = [LENET, RESNET, DENSENET, MOBILENET, GOOGLENET]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These maps are small: threads would wait for one another, on a busy machine for ten times as long as they work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def networks(case: Case, seed: int = 0) -> list[nn.Module]:
