@@ -23,7 +23,8 @@ from saccade.events import finish
 from saccade.experiment import folder, model
 from saccade.experiment.fit import Interrupted
 from saccade.experiment.predict import predicted
-from saccade.experiment.recipe import Recipe, Section
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.recipe_sections import Section
 from saccade.experiment.run import train
 
 FEW = 64  # values of a row of a table, which no images are so small as to have

@@ -14,7 +14,8 @@ from sklearn.datasets import load_digits
 from saccade.cli import main
 from saccade.events import Progress, Work, finish
 from saccade.experiment.fit import Interrupted
-from saccade.experiment.recipe import Recipe, RuleName, ScheduleName, flat, make_recipe
+from saccade.experiment.recipe import Recipe, flat, make_recipe
+from saccade.experiment.recipe_sections import RuleName, ScheduleName
 from saccade.experiment.regularizers import REGULARIZERS
 from saccade.experiment.run import begin, ready, resume, train
 from saccade.layers.norms import reestimate

@@ -9,7 +9,8 @@ from saccade.data.augment import Augment, Mixing
 from saccade.data.balance import balanced_weights, effective_weights
 from saccade.errors import InputError
 from saccade.experiment import model
-from saccade.experiment.recipe import Recipe, RegularizeSection
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.recipe_sections import RegularizeSection
 from saccade.experiment.setup import HYPERPARAMETERS, Prepared
 from saccade.layers import edit, norms
 from saccade.optim import Average, Optimizer, decay_groups, exponential, scaled_rate, uniform, vectors_apart

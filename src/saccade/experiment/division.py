@@ -6,7 +6,8 @@ from saccade.data.cache import cache_folder
 from saccade.data.split import Fold, Fractions, folded, once, split, stratified, units_of
 from saccade.data.store import Store, open_stored
 from saccade.errors import InputError
-from saccade.experiment.recipe import Recipe, SplitSection
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.recipe_sections import SplitSection
 from saccade.seeds import derive
 
 

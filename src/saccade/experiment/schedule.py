@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from saccade.errors import InputError
-from saccade.experiment.recipe import Recipe, ScheduleSection
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.recipe_sections import ScheduleSection
 from saccade.optim import SCHEDULES, plateau, warmed
 
 WARMUP_SHARE = 1 / 5  # of all epochs, at most
