@@ -19,7 +19,7 @@ from saccade.experiment.folds import Folds, OutOfFold, by_fold, keep, out_of_fol
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
 from saccade.experiment.study import Study, open_study, quietly, validation_accuracy
-from saccade.experiment.values import check_values
+from saccade.experiment.tried_values import check_values
 from saccade.experiment.verdict import accuracy
 from saccade.writing import write_text
 

@@ -18,7 +18,7 @@ from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, quietly
-from saccade.experiment.values import check_values
+from saccade.experiment.tried_values import check_values
 from saccade.zoo import find
 
 Record = dict[str, Any]
