@@ -60,7 +60,7 @@ def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data:
     rows = []
     for point in found.points:
         names = [member.name for member in point.members]
-        parts = decompositions(*said(found.study, names), found.study.units(names[0], "validation"))
+        parts = decompositions(*predictions(found.study, names), found.study.units(names[0], "validation"))
         rows.append({**point.about(found.study), **parts})
         yield Note(words_of(curve.field, rows[-1]))
     return (yield from described(found, recipe, rows))
@@ -86,13 +86,8 @@ def learning_curve(
     rows: list[Record] = []
     last: dict[int, np.ndarray] = {}
     for point in found.points:
-        names = [member.name for member in point.members]
-        likely, labels = said(found.study, names)
-        units, right = found.study.units(names[0], "validation"), (likely.argmax(-1) == labels).astype(np.float64)
-        row = point.about(found.study)
-        row["accuracy"] = statistics.share_over_runs(right, groups=units).to_dict()
-        row["log_loss"] = float(np.mean([statistics.log_loss(labels, each) for each in likely]))
-        by_seed = {member.recipe.seed: each for member, each in zip(point.members, right, strict=True)}
+        units = found.study.units(point.members[0].name, "validation")
+        row, by_seed = measured(found.study, point, units)
         rows, last = [*rows, row | gain(last, by_seed, units)], by_seed
         yield Note(grown(row))
     return (yield from described(found, recipe, rows))
@@ -217,7 +212,17 @@ def point_of(value: Any, members: Sequence[Member], failed: Mapping[str, str]) -
     return Point(value, there, {name: failed[name] for name in names if name in failed})
 
 
-def said(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def measured(study: Study, point: Point, units: np.ndarray) -> tuple[Record, dict[int, np.ndarray]]:
+    """Accuracy and log loss of the runs of a point, and by the seed of each run which images (N,) it has right."""
+    likely, labels = predictions(study, [member.name for member in point.members])
+    right = (likely.argmax(-1) == labels).astype(np.float64)
+    row = point.about(study)
+    row["accuracy"] = statistics.share_over_runs(right, groups=units).to_dict()
+    row["log_loss"] = float(np.mean([statistics.log_loss(labels, each) for each in likely]))
+    return row, {member.recipe.seed: each for member, each in zip(point.members, right, strict=True)}
+
+
+def predictions(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """(M, N, C) the probabilities of these runs on the validation images, and the labels (N,)."""
     rows, labels = [], np.zeros(0, np.int64)
     for name in names:
