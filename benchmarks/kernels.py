@@ -1,11 +1,8 @@
-"""Saccade's own loops on a CPU: LeNet-5's convolutions against torch's, torch's threads against others, freed memory kept.
+"""Saccade's own loops on a CPU: LeNet-5's layers against torch's, and torch's threads against others.
 
 Command: uv run python benchmarks/kernels.py. Takes about 2 minutes on two cores.
 """
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +13,16 @@ from measure import alternate, keep, ratio
 from torch import Tensor, nn
 
 from saccade import kernels
-from saccade.layers.images_last import images_last
-from saccade.training.allocator import keep_freed_memory
+from saccade.layers.images_last import features, images_last
 from saccade.zoo import find
 
 ROUNDS, STEPS, BATCH = 9, 300, 64
-BLOCKS = {
-    "1 to 6 maps, 5 x 5 padded": ((1, 28, 28), nn.Conv2d(1, 6, 5, padding=2)),
-    "6 to 16 maps, 5 x 5": ((6, 14, 14), nn.Conv2d(6, 16, 5)),
+PARTS = {  # what it reads, and the part
+    "convolution, ReLU and pooling of 1 map to 6": (
+        (1, 28, 28),
+        [nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)],
+    ),
+    "convolution, ReLU and pooling of 6 maps to 16": ((6, 14, 14), [nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)]),
 }
 
 
@@ -37,7 +36,7 @@ def per_second(work: Callable[[], object], times: int = STEPS) -> float:
 
 
 def both_ways(network: nn.Module, shape: tuple[int, ...]) -> Callable[[], None]:
-    """Forward and backward of a convolution, ReLU and pooling; the gradients of images too, but not of grey ones."""
+    """Forward and backward; the gradients of what is read too, but not of grey images."""
     images = torch.randn(BATCH, *shape, requires_grad=shape[0] > 1)
     ones = torch.ones_like(network(images))
 
@@ -48,9 +47,18 @@ def both_ways(network: nn.Module, shape: tuple[int, ...]) -> Callable[[], None]:
     return step
 
 
-def against_torch(shape: tuple[int, ...], convolution: nn.Module) -> list[tuple[float, float]]:
-    network = nn.Sequential(convolution, nn.ReLU(), nn.MaxPool2d(2))
+def against_torch(shape: tuple[int, ...], layers: list[nn.Module]) -> list[tuple[float, float]]:
+    network = nn.Sequential(*layers)
     own, theirs = both_ways(images_last(network), shape), both_ways(network, shape)
+    return alternate(lambda: per_second(own), lambda: per_second(theirs), ROUNDS)
+
+
+def of_dense_layers() -> list[tuple[float, float]]:
+    """Steps of LeNet-5 of which the dense layers are own kernels too, against one where they are torch's."""
+    network = find("lenet5").build(10, 1)
+    own, small = both_ways(images_last(network), (1, 28, 28)), features.SMALL
+    features.SMALL = 0
+    theirs, features.SMALL = both_ways(images_last(network), (1, 28, 28)), small
     return alternate(lambda: per_second(own), lambda: per_second(theirs), ROUNDS)
 
 
@@ -74,36 +82,11 @@ def in_turn(threads: Callable[[Any], Any]) -> float:
         kernels.parallel_region = before
 
 
-def steps_of_lenet(kept: bool) -> float:
-    """Steps a second of LeNet-5 in torch at batch 128, where the C library keeps what is freed, and where it does not."""
-    if kept:
-        keep_freed_memory()
-    network, images, labels = find("lenet5").build(10, 1), torch.randn(128, 1, 28, 28), torch.zeros(128, dtype=torch.long)
-    optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(network(images), labels).backward()
-        optimizer.step()
-
-    return per_second(step)
-
-
-def alone(kept: bool) -> float:
-    """That in a process of its own: what the C library was told cannot be taken back."""
-    words = [sys.executable, __file__, str(int(kept))]
-    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-
-
 def main() -> None:
-    if sys.argv[1:]:
-        print(steps_of_lenet(sys.argv[1] == "1"))
-        return
-    found = {f"{name}, against torch": ratio(against_torch(*block)) for name, block in BLOCKS.items()}
+    found = {f"{name}, against torch": ratio(against_torch(*part)) for name, part in PARTS.items()}
+    found["LeNet-5 with own dense layers, against torch's among own convolutions"] = ratio(of_dense_layers())
     threads = alternate(lambda: in_turn(kernels.parallel_region), lambda: in_turn(lambda region: None), ROUNDS)
     found["a loop and a matrix product in turn, torch's threads against others"] = ratio(threads)
-    memory = alternate(lambda: alone(True), lambda: alone(False), ROUNDS)
-    found["a step of torch's LeNet-5 at batch 128, freed memory kept against given back"] = ratio(memory)
     keep("kernels", {"what": f"ratios of speed, batch {BATCH}, forward and backward", "n": ROUNDS, "ratio": found})
 
 

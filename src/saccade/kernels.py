@@ -2,7 +2,8 @@
 
 A kernel takes numpy arrays and scalars and writes into arrays. It is compiled when it is first called (about a second) and
 kept on disk; it runs without the interpreter's lock, so that `on_threads` can give parts of a batch to several threads.
-What it calls lies in its own file: numba compiles anew what lies in a changed file, and looks at no other.
+numba compiles anew what lies in a changed file and looks at no other: who changes a kernel that is called from other files
+removes the `*.nbi` beside those (the tests do).
 """
 
 import ctypes
@@ -71,7 +72,7 @@ def parallel_region(region: Any) -> Any:
     """GOMP_parallel for regions of this type of ctypes, of the OpenMP library that torch loaded; None where it has none.
 
     Threads of our own would share the cores with torch's, which spin for a while. A loop and a matrix product in
-    turn are 2.4 times as fast on torch's (1.8 to 6.4, n = 9, benchmarks/kernels.py).
+    turn are 1.8 times as fast on torch's (1.6 to 5.6, n = 9, benchmarks/kernels.py).
     """
     file = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
     try:

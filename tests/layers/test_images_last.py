@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from saccade.layers.images_last import ConvolutionReluPool, MaxPool, images_last, is_images_last, suits
+from saccade.layers.images_last import images_last, suits
+from saccade.layers.images_last.in_turn import lanes_of
+from saccade.layers.images_last.maps import Convolution, ConvolutionReluPool, MaxPool
 from saccade.zoo import find
 from saccade.zoo.network import ConvNet
 
@@ -59,8 +61,48 @@ def test_convolutions_of_any_shape(shape, outputs, kernel, biased, pooled, data)
             parameter.copy_(torch.randint(-3, 4, parameter.shape))
     x = torch.randint(-4, 5, shape).float()
     form = images_last(network)
-    assert type(form[0]) is not nn.Conv2d
+    assert isinstance(form[0], Convolution)
     assert all(torch.equal(a, b) for a, b in zip(gradients(form, x), gradients(network, x), strict=True))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 90), st.integers(1, 20), st.booleans(), st.booleans(), st.booleans())
+def test_dense_layers_of_any_shape(images, inputs, outputs, biased, rectified, flattened) -> None:  # noqa: PLR0913
+    """As those of convolutions: every bit."""
+    torch.manual_seed(images + inputs + outputs)
+    dense = nn.Linear(inputs, outputs, bias=biased)
+    before = [nn.Conv2d(1, 1, 1), nn.Flatten()] if flattened else []
+    network = nn.Sequential(*before, dense, *[nn.ReLU()] * rectified)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randint(-3, 4, parameter.shape))
+    x = torch.randint(-4, 5, (images, 1, 1, inputs) if flattened else (images, inputs)).float()
+    assert all(torch.equal(a, b) for a, b in zip(gradients(images_last(network), x), gradients(network, x), strict=True))
+
+
+@pytest.mark.parametrize("frozen", [range(1), range(2), range(4), (4, 5), (2, 3, 6)])
+def test_what_is_frozen_gets_no_gradient_and_the_rest_its_own(frozen: range) -> None:
+    torch.manual_seed(0)
+    network, x = find("lenet5").build(10, 1), torch.randn(7, 1, 28, 28)
+    wanted = gradients(network, x)[2:]
+    for i in frozen:
+        list(network.parameters())[i].requires_grad_(False)
+    network.zero_grad()
+    out = images_last(network)(x)  # of images that want none, as in training
+    (out * torch.arange(out.numel()).remainder(7).sub(3).view(out.shape)).sum().backward()
+    for i, parameter in enumerate(network.parameters()):
+        assert (parameter.grad is None) is (i in frozen)
+        if parameter.grad is not None:
+            assert distance([parameter.grad], [wanted[i]]) < 1e-5
+
+
+def test_a_weight_written_to_before_the_gradient_is_noticed() -> None:
+    network = find("lenet5").build(10, 1)
+    loss = images_last(network)(torch.randn(4, 1, 28, 28)).sum()
+    with torch.no_grad():
+        next(network.parameters()).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
 
 
 def test_lenet5_at_several_sizes_and_channels() -> None:
@@ -95,11 +137,10 @@ def test_what_is_not_finite_stays_so_and_where_it_is(network: nn.Module) -> None
 def test_the_number_of_threads_changes_no_bit() -> None:
     torch.manual_seed(0)
     form, x = images_last(find("lenet5").build(10, 1)), torch.randn(33, 1, 28, 28)
-    convolutions = form[:2]  # the dense layers are torch's
     found = []
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
-        found.append(gradients(convolutions, x))
+        found.append(gradients(form, x))
     assert all(torch.equal(a, b) for each in found[1:] for a, b in zip(each, found[0], strict=True))
 
 
@@ -121,8 +162,8 @@ def test_it_is_another_form_of_the_same_network() -> None:
 
 def test_maps_stay_images_last_between_layers() -> None:
     form = images_last(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.MaxPool2d(2)))
-    assert is_images_last(form(torch.randn(6, 1, 12, 12)))
-    assert isinstance(form[3], MaxPool)
+    assert lanes_of(form(torch.randn(6, 1, 12, 12))).is_contiguous()
+    assert [type(each) for each in form[2].layers] == [Convolution, MaxPool]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +223,8 @@ def odd_networks() -> dict[str, nn.Module]:
     watched = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2))
     watched.register_forward_hook(lambda module, args, out: 2 * out)
     relu = nn.ReLU()
+    hooked_dense = nn.Linear(108, 5)
+    hooked_dense.register_forward_hook(lambda module, args, out: out + 1)
     return {
         "a convolution twice": nn.Sequential(twice, twice, nn.ReLU(), nn.MaxPool2d(2)),
         "a norm twice": nn.Sequential(nn.Conv2d(2, 2, 3), norm, nn.Conv2d(2, 2, 3), norm, nn.ReLU(), nn.MaxPool2d(2)),
@@ -192,6 +235,11 @@ def odd_networks() -> dict[str, nn.Module]:
         "a convolution in a part of its own": nn.Sequential(Doubling(twice), twice, nn.ReLU(), nn.MaxPool2d(2)),
         "a skip": Skipping(twice, [nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))], nn.Flatten()),
         "a buffer put in place of another": Counting(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        "a dense layer twice": nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(2), *[nn.Linear(36, 36), nn.ReLU()] * 2),
+        "a hook on a dense layer": nn.Sequential(
+            nn.Conv2d(2, 3, 3), nn.Flatten(), hooked_dense, nn.ReLU(), nn.Linear(5, 2)
+        ),
+        "a large dense layer": nn.Sequential(nn.Conv2d(2, 32, 3), nn.Flatten(), nn.Linear(1152, 200), nn.Linear(200, 3)),
         "a pool that is written to": nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(6), nn.ReLU(inplace=True)),
     }
 
