@@ -16,6 +16,9 @@ from saccade.optim.ranges import check
 from saccade.optim.rules import RULES, Rule, Terms, find_rule
 from saccade.optim.settings import SHARED, check_settings, complete, split
 
+# torch wraps what its compiler is not to look into in functions that import the compiler: 1.1 s of every start
+ADD, ZERO = (getattr(torch.optim.Optimizer, name).__wrapped__ for name in ("add_param_group", "zero_grad"))
+
 
 class Optimizer(torch.optim.Optimizer):
     """Applies an update rule to weights: w <- w - lr u.
@@ -67,7 +70,11 @@ class Optimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As torch's; parameters that the rule cannot take become a second group, with a rule that can."""
         for group in split(param_group, self.defaults):
-            super().add_param_group(complete(group, self.defaults))
+            ADD(self, complete(group, self.defaults))
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """As torch's; see ADD."""
+        ZERO(self, set_to_none)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
