@@ -71,6 +71,7 @@ def run(classifier: ImageClassifier | NeuralNetClassifier, data: tuple[np.ndarra
 
 def crossval(data: tuple[np.ndarray, np.ndarray]) -> Run:
     """The same by `saccade crossval`, to its report."""
+    get_reusable_executor().shutdown(wait=True)
     with tempfile.TemporaryDirectory() as place:
         os.environ["SACCADE_CACHE"] = f"{place}/cache"
         start = time.perf_counter()
