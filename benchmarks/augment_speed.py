@@ -24,6 +24,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from saccade.data.augment import Augment, CenterCrop, RandAugment, RandomAffine, Sampling, TrivialAugmentWide, in_turn
+from saccade.training.allocator import keep_freed_memory
 
 ROUNDS = 31
 SIZES = {64: (72, 64), 224: (256, 32)}  # side of the result: side as stored, images of a batch
@@ -134,6 +135,7 @@ def race(works: dict[str, Work], count: int) -> dict[str, object]:
 def main() -> None:
     warnings.simplefilter("ignore")  # of kornia, about torch's deprecations
     torch.manual_seed(0)
+    keep_freed_memory()  # as training does, for everybody here
     results = {}
     for size, (side, count) in SIZES.items():
         for name, works in contestants(size).items():

@@ -26,6 +26,7 @@ from saccade.optim import annealed_std, freeze, one_cycle_momentum
 from saccade.seeds import derive
 from saccade.tasks import classify
 from saccade.training import checkpoint
+from saccade.training.allocator import keep_freed_memory
 from saccade.training.disturbance import Disturbance
 from saccade.training.footprint import Peak
 from saccade.training.interrupt import Interruption
@@ -69,6 +70,7 @@ class Fit:
     def __init__(self, prepared: Prepared, plan: Plan, run: Path, position: Position):
         self.prepared, self.plan, self.run = prepared, plan, run
         self.recipe = recipe = prepared.recipe
+        keep_freed_memory()
         self.device = torch.device(plan.device)
         self.resident = Resident(prepared.store.pixels, prepared.store.labels, self.device)
         self.train, self.validation = prepared.indices("train"), prepared.indices("validation")

@@ -23,6 +23,7 @@ from saccade.inspection.smallest import check, passes_alone
 from saccade.optim import freeze
 from saccade.tasks import classify
 from saccade.training import checkpoint
+from saccade.training.allocator import give_back
 from saccade.training.footprint import footprint
 from saccade.training.plan import MEASURED_STEPS, Plan, Wishes, choose, device_of
 from saccade.training.steps import OutOfMemory, is_out_of_memory
@@ -233,6 +234,7 @@ def complete_run(fit: Fit) -> Work[Record]:
         "machine": record.machine(),
     }
     folder.write_record(fit.run, words)
+    give_back()
     return words
 
 

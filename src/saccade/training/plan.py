@@ -17,6 +17,7 @@ from torch import nn
 from saccade.data.cache import cache_folder
 from saccade.errors import InputError, suggestion
 from saccade.layers.images_last import images_last, suits
+from saccade.training.allocator import keep_freed_memory
 from saccade.training.steps import Objective
 
 MEASURED_STEPS = 5
@@ -154,6 +155,7 @@ def fastest(rates: list[tuple[Plan, float]]) -> tuple[Plan, float]:
 
 def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     """The median rate of forward and backward after one to warm up; 0 where this plan does not run at all."""
+    keep_freed_memory()  # as training will
     network = network.to(plan.device).to(memory_format=plan.memory_format).train()
     images = torch.zeros(shape, device=plan.device).to(memory_format=plan.memory_format)
     labels = torch.zeros(len(images), dtype=torch.long, device=plan.device)
