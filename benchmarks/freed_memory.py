@@ -1,6 +1,6 @@
 """ResNet-18 on photos, where the C library keeps the memory that a step frees, against where it gives it back.
 
-bf16, channels-last, 176 px, batch 32, as the photos of the front door are trained on a CPU; each in a process of its own, as
+bf16, channels-last, 176 px, batch 32, as the photos of the front door are trained on a CPU. Each in a process of its own:
 what the C library was told cannot be taken back.
 
 Command: uv run python benchmarks/freed_memory.py. Takes about 3 minutes on two cores.
