@@ -18,7 +18,7 @@ from saccade import InputError, commands
 from saccade.cli import main
 from saccade.cli.parsing import nested
 from saccade.events import Note, finish
-from saccade.experiment.race import said
+from saccade.experiment.race import row_in_words
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
 
@@ -260,7 +260,7 @@ def test_a_race_ends_with_its_ranking(accuracies: tuple[float, ...], ranking: in
     ]
 
     def ran(*_: Any, **__: Any) -> Any:
-        yield from (Note(said(row)) for row in rows)
+        yield from (Note(row_in_words(row)) for row in rows)
         return {"rules": rows}
 
     screen = Terminal()

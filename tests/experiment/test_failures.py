@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 
 from saccade import InputError, commands
 from saccade.cli import main
-from saccade.cli.ensembles import said as ensemble_said
+from saccade.cli.ensembles import in_words as ensemble_in_words
 from saccade.events import finish
-from saccade.experiment.failures import told
+from saccade.experiment.failures import summary
 from saccade.experiment.looks import Series
 from saccade.experiment.processes import Member
 from saccade.experiment.study import Study
@@ -56,8 +56,8 @@ def heard(work: Any) -> tuple[Any, list[str]]:
 
 
 def test_which_runs_failed_is_told_in_one_line() -> None:
-    assert told({"a": "why"}, 1) == "1 of 1 run failed (a): why"
-    assert told(dict.fromkeys("abcde", "why"), 9) == "5 of 9 runs failed (a, b, c, 2 more); the first: why"
+    assert summary({"a": "why"}, 1) == "1 of 1 run failed (a): why"
+    assert summary(dict.fromkeys("abcde", "why"), 9) == "5 of 9 runs failed (a, b, c, 2 more); the first: why"
 
 
 @pytest.mark.parametrize("engine", ["serial", "batched"])
@@ -76,7 +76,7 @@ def test_a_bag_goes_on_without_a_member_that_failed(
     page = (tmp_path / "bag" / "report.html").read_text()
     assert said in page
     assert "3 bagged lenet5" in page
-    assert "of 3 (1 failed and left out)" in ensemble_said(record)
+    assert "of 3 (1 failed and left out)" in ensemble_in_words(record)
     assert "saccade bag --members 4" in page
     assert finish(commands.predict(tmp_path / "bag", list(digits[0][:3]))).uncertainty is not None
     assert finish(commands.bag(digits, 4, engine=engine, out=tmp_path / "bag", **SMALL)) == record

@@ -16,7 +16,7 @@ def bag(parser: Parser, words: list[str]) -> int:
     from saccade import commands
 
     work = commands.bag(options.data, options.members, options.engine, options.out, **given)
-    return studied(work, options.json, said)
+    return studied(work, options.json, in_words)
 
 
 def boost(parser: Parser, words: list[str]) -> int:
@@ -26,14 +26,14 @@ def boost(parser: Parser, words: list[str]) -> int:
 
     from saccade import commands
 
-    return studied(commands.boost(options.data, options.members, options.out, **given), options.json, said)
+    return studied(commands.boost(options.data, options.members, options.out, **given), options.json, in_words)
 
 
 def add_members(parser: Parser, count: int, meaning: str) -> None:
     parser.add_argument("--members", type=int, default=count, metavar="M", help=f"{meaning} (default {count})")
 
 
-def said(record: dict[str, Any]) -> str:
+def in_words(record: dict[str, Any]) -> str:
     """The score, what it is more than that of the members, and the score out of bag."""
     failed = record.get("failed", [])
     count = f"{len(record['members'])}{f' ({len(failed)} failed and left out)' if failed else ''}"

@@ -40,11 +40,11 @@ def race(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.race import ranked, said
+    from saccade.experiment.race import ranked, row_in_words
 
     kept = {"rates": options.tries, **{name: getattr(options, name) for name in ("rules", "seeds", "engine", "out")}}
     work = commands.race(options.data, **kept, **given)
-    return studied(work, options.json, lambda r: "\n".join(said(row) for row in ranked(r["rules"])))
+    return studied(work, options.json, lambda r: "\n".join(row_in_words(row) for row in ranked(r["rules"])))
 
 
 def ablate(parser: Parser, words: list[str]) -> int:
@@ -56,11 +56,11 @@ def ablate(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.ablate import said
+    from saccade.experiment.ablate import row_in_words
 
     names = ("only", "seeds", "folds", "engine", "out")
     work = commands.ablate(options.data, **{name: getattr(options, name) for name in names}, **given)
-    return studied(work, options.json, lambda r: "\n".join(said(row) for row in r["rows"]))
+    return studied(work, options.json, lambda r: "\n".join(row_in_words(row) for row in r["rows"]))
 
 
 def compare(parser: Parser, words: list[str]) -> int:
@@ -82,14 +82,14 @@ def compare(parser: Parser, words: list[str]) -> int:
     from saccade import commands
     from saccade.experiment.verdict import NOT_COMPARABLE, sized, together
 
-    def said(record: dict[str, Any]) -> str:
+    def in_words(record: dict[str, Any]) -> str:
         rows = [f"{name}  {scored_row(row)}" for name, row in record["recipes"].items()]
         joint = [together(record)] if len(record["pairs"]) > 1 else []
         return "\n".join([record["headline"], *map(sized, record["pairs"]), *joint, *rows, record["advice"]])
 
     names = ("folds", "repeats", "seeds", "margin", "budget", "engine", "out")
     work = commands.compare(options.data, **{name: getattr(options, name) for name in names}, **given, **own)
-    return studied(work, options.json, said, lambda record: 2 if record["verdict"] == NOT_COMPARABLE else 0)
+    return studied(work, options.json, in_words, lambda record: 2 if record["verdict"] == NOT_COMPARABLE else 0)
 
 
 def scored_row(row: dict[str, Any]) -> str:

@@ -157,7 +157,7 @@ def tried(study: Study, ablation: Ablation, recipe: Recipe, found: Sequence[Chan
     for change in found:
         records = yield from study.runs(ablation.members(change.recipe, f"{change.word} {change.regularizer}"))
         rows.append(change.row() | compared(study, list(base), records, ablation))
-        yield Note(said(rows[-1]))
+        yield Note(row_in_words(rows[-1]))
     return {
         "study": str(study.place),
         "network": next(iter(base.values()))["network"],
@@ -201,7 +201,7 @@ def by_fold(study: Study, names: Sequence[str], ablation: Ablation) -> np.ndarra
     return np.array([row.mean() for row in rows])
 
 
-def said(row: Record) -> str:
+def row_in_words(row: Record) -> str:
     if "failed" in row:
         return f"{row['name']}: {row['failed']}"
     found = row["difference"]

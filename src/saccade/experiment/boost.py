@@ -26,7 +26,7 @@ from saccade.experiment.ensemble import (
     networks,
     of_member,
 )
-from saccade.experiment.failures import failures, told
+from saccade.experiment.failures import failures, summary
 from saccade.experiment.predict import resident
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
@@ -169,7 +169,7 @@ class Series:
     def untrained(self, rounds: Sequence[Round], failed: Mapping[str, str]) -> Work[str]:
         """Why there is no member after these rounds; InputError where there are none."""
         if not rounds:
-            raise InputError(f"boost: {told(failed, 1)}")
+            raise InputError(f"boost: {summary(failed, 1)}")
         why = next(iter(failed.values()))
         said = f"member {len(rounds) + 1} could not be trained, so boosting ends with {len(rounds)}: {why}"
         yield Note(said)

@@ -51,7 +51,7 @@ def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None =
         yield from forewarned(series, how, prepared)
     looked = yield from (judged_once if how.budget is None else two_looks)(series, how)
     keep(study, looked.found)
-    return {"study": str(study.place), "data": first.data, **described(series, how, looked), **looked.said()}
+    return {"study": str(study.place), "data": first.data, **described(series, how, looked), **looked.conclusion()}
 
 
 def looked_before(looks: int) -> str:

@@ -14,7 +14,7 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import outcome
 from saccade.experiment.engine import check_engine, prepare_all, settle
-from saccade.experiment.failures import check_done, failures, told
+from saccade.experiment.failures import check_done, failures, summary
 from saccade.experiment.folds import Folds, OutOfFold, by_fold, keep, out_of_fold
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
@@ -157,7 +157,7 @@ def train_on_all(study: Study, how: CrossValidation, recipe: Recipe, best: Seque
     if recipe.stop.patience is not None:
         final = final.changed(epochs=max(1, round(float(np.median(best)))))
     if failed := failures((yield from study.runs([Member("final", final)]))):
-        raise InputError(told(failed, 1))
+        raise InputError(summary(failed, 1))
     return str(study.place / "final")
 
 

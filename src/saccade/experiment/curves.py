@@ -13,7 +13,7 @@ from saccade.events import Note, Work
 from saccade.experiment import folder, outcome
 from saccade.experiment.division import check_scored
 from saccade.experiment.engine import check_engine, prepare_all, settle
-from saccade.experiment.failures import failures, told
+from saccade.experiment.failures import failures, summary
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe, changed_fields
 from saccade.experiment.setup import Prepared
@@ -202,7 +202,7 @@ def trained(
         settled.study, curve, [point_of(value, own, failed) for value, own in zip(curve.values, members, strict=True)]
     )
     if not found.points:
-        raise InputError(f"{kind}: {told(failed, len(every))}")
+        raise InputError(f"{kind}: {summary(failed, len(every))}")
     return found
 
 
@@ -276,4 +276,6 @@ def left_out(record: Record) -> list[str]:
     for each in record["failed"]:
         if str(each["value"]) not in there:
             missing.setdefault(str(each["value"]), {})[each["run"]] = each["why"]
-    return [f"{record['field']} {value}: left out, {told(failed, record['members'])}" for value, failed in missing.items()]
+    return [
+        f"{record['field']} {value}: left out, {summary(failed, record['members'])}" for value, failed in missing.items()
+    ]

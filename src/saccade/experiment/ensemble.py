@@ -17,8 +17,8 @@ from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.engine import check_engine, prepare_all, settle
-from saccade.experiment.failures import failures, told
-from saccade.experiment.predict import resident, said, shares
+from saccade.experiment.failures import failures, summary
+from saccade.experiment.predict import class_probabilities, resident, shares
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import one_class
@@ -76,7 +76,7 @@ def bag(recipe: Recipe, how: Bag, place: Path | None = None, data: Any = None) -
 def without(failed: Mapping[str, str], members: Sequence[Member]) -> Work[Record]:
     """What the record says of the members that failed; InputError where fewer than two are left."""
     if len(members) - len(failed) < 2:
-        raise InputError(f"bag: {told(failed, len(members))}")
+        raise InputError(f"bag: {summary(failed, len(members))}")
     notes = [f"{name} could not be trained and is left out of the {len(members)}: {why}" for name, why in failed.items()]
     for note in notes:
         yield Note(note)
@@ -265,7 +265,7 @@ def of_part(joint: Joint, loaded: model.Model, part: str) -> tuple[dict[str, np.
     """The columns of predictions.npz, and what follows from them."""
     store, where = joint.prepared.store, joint.whole.indices(part)
     labels = store.labels[where]
-    answers = said(loaded, resident(loaded, store.pixels), where)
+    answers = class_probabilities(loaded, resident(loaded, store.pixels), where)
     assert answers.members is not None
     named = answers.probabilities.argmax(1)
     unsure = dict(vars(statistics.uncertainty(answers.members, named, shares(loaded))))

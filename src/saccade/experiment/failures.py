@@ -13,7 +13,7 @@ def failures(records: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     return {name: record["failed"] for name, record in records.items() if "failed" in record}
 
 
-def told(failed: Mapping[str, str], count: int) -> str:
+def summary(failed: Mapping[str, str], count: int) -> str:
     """Which of so many runs failed, and why the first of them did."""
     names = [*list(failed)[:NAMED], *([f"{len(failed) - NAMED} more"] if len(failed) > NAMED else [])]
     which = f"{len(failed)} of {count} run{'s' if count > 1 else ''} failed ({', '.join(names)})"
@@ -24,6 +24,6 @@ def check_done(records: Mapping[str, dict[str, Any]], kind: str) -> None:
     """InputError where a run has failed, of a study that says nothing without it."""
     if failed := failures(records):
         raise InputError(
-            f"{kind}: {told(failed, len(records))}\nThere is no score without all folds. What is done is kept; "
+            f"{kind}: {summary(failed, len(records))}\nThere is no score without all folds. What is done is kept; "
             "the same words with --out try the rest again"
         )

@@ -8,7 +8,7 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.advice import Budget
 from saccade.experiment.engine import Settled, check_engine
-from saccade.experiment.failures import failures, told
+from saccade.experiment.failures import failures, summary
 from saccade.experiment.folds import Folds, OutOfFold, out_of_fold
 from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
@@ -64,7 +64,7 @@ class Series:
         for name in self.recipes:
             own = {each.name: records[each.name] for each in self.members(folds, name) if each.name in records}
             if why := failures(own):
-                found[name] = told(why, len(own))
+                found[name] = summary(why, len(own))
         return found
 
     def outcomes(self, folds: Folds, names: Sequence[str]) -> dict[str, OutOfFold]:
@@ -122,7 +122,7 @@ class Looked:
         ]
         return replace(self, found={**self.found, **found}, pairs=pairs)
 
-    def said(self) -> Record:
+    def conclusion(self) -> Record:
         return {
             **concluded(self.found, self.pairs, self.terms.margin, self.failed),
             **counsel(self.found, self.pairs, self.terms, self.budget),

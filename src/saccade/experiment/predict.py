@@ -59,7 +59,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Said:
+class ClassProbabilities:
     """(N, classes) probabilities, and (N, classes, members) those of each where an ensemble says them."""
 
     probabilities: np.ndarray
@@ -85,7 +85,7 @@ def predict_pictures(model: Model, pictures: Sequence[Any]) -> Work[Predictions]
 
 def predicted(model: Model, images: Images, names: list[str], left_out: list[LeftOut]) -> Work[Predictions]:
     ids: list[str] = []
-    rows: list[Said] = []
+    rows: list[ClassProbabilities] = []
     for i in range(0, len(names), CHUNK):
         part = names[i : i + CHUNK]
         pixels = []
@@ -99,7 +99,7 @@ def predicted(model: Model, images: Images, names: list[str], left_out: list[Lef
                 pixels.append(picture)
                 ids.append(name)
         if pixels:
-            rows.append(said(model, resident(model, np.stack(pixels)), np.arange(len(pixels))))
+            rows.append(class_probabilities(model, resident(model, np.stack(pixels)), np.arange(len(pixels))))
         yield Progress("predicting", min(i + CHUNK, len(names)), len(names))
     if not ids:
         first = left_out[0]
@@ -115,12 +115,12 @@ def resident(model: Model, pixels: np.ndarray) -> Resident:
     return Resident(pixels, np.zeros(len(pixels), np.int64), torch.device(model.device))
 
 
-def said(model: Model, images: Resident, where: np.ndarray) -> Said:
+def class_probabilities(model: Model, images: Resident, where: np.ndarray) -> ClassProbabilities:
     """What the model says of these images: the one way for evaluate, predict and the record of an ensemble."""
     if not isinstance(model.network, Ensemble):
-        return Said(outcome.probabilities(model.network, model.preprocess, images, where))
+        return ClassProbabilities(outcome.probabilities(model.network, model.preprocess, images, where))
     found = outcome.probabilities(Observed(model.network), model.preprocess, images, where)
-    return Said(np.ascontiguousarray(found[:, :, 0]), found[:, :, 1:])
+    return ClassProbabilities(np.ascontiguousarray(found[:, :, 0]), found[:, :, 1:])
 
 
 def shares(model: Model) -> np.ndarray | None:
@@ -184,7 +184,7 @@ def digests_seen(run: Path) -> np.ndarray:
 
 def scored(model: Model, store: Store, where: np.ndarray, seen: np.ndarray) -> Evaluated:
     labels = np.array([model.classes.index(name) for name in store.classes])[store.labels[where]]
-    found = said(model, resident(model, store.pixels), where)
+    found = class_probabilities(model, resident(model, store.pixels), where)
     likely = found.probabilities
     left_out = [*store.left_out, *(LeftOut(str(store.ids[i]), "the run has trained or selected on it") for i in seen)]
     predictions = Predictions(

@@ -63,7 +63,7 @@ def race(recipe: Recipe, race: Race, place: Path | None = None, data: Any = None
     rows = []
     for complete in settled.recipes.values():
         rows.append((yield from raced(settled.study, complete, race)))
-        yield Note(said(rows[-1]))
+        yield Note(row_in_words(rows[-1]))
     return {"study": str(study.place), "data": recipe.data, "epochs": recipe.epochs, "rules": rows}
 
 
@@ -142,7 +142,7 @@ def outcome(study: Study, records: dict[str, Record]) -> Record:
     }
 
 
-def said(row: Record) -> str:
+def row_in_words(row: Record) -> str:
     if "accuracy" not in row:
         return f"{row['rule']}: no run came to its end"
     score = row["accuracy"]

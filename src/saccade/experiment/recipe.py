@@ -23,7 +23,7 @@ from saccade.experiment.recipe_sections import (
     SplitSection,
     StopSection,
 )
-from saccade.experiment.recipe_values import said
+from saccade.experiment.recipe_values import explanation
 
 MICRO_BATCH = 1024
 
@@ -83,7 +83,7 @@ def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(words)
     except ValidationError as error:
-        raise InputError(f"{origin}: {said(error, [*Recipe.model_fields, *field_names()])}") from None
+        raise InputError(f"{origin}: {explanation(error, [*Recipe.model_fields, *field_names()])}") from None
 
 
 def different_fields(a: Recipe, b: Recipe) -> list[str]:

@@ -55,7 +55,7 @@ def severity(magnitude: int | None) -> int | None:
     return magnitude
 
 
-def said(error: ValidationError, fields: Iterable[str]) -> str:
+def explanation(error: ValidationError, fields: Iterable[str]) -> str:
     """The first field in the way, what was expected there, and what was met; for a field that is none, the nearest."""
     first = error.errors()[0]
     # Places in a list, and the kinds that a field may have, are no fields

@@ -84,8 +84,8 @@ def sharpness(run: Path, settings: Settings, data: Any = None) -> Work[Record]:
     if settings.surface:
         seeds = [derive(record["seed"], "direction", axis) for axis in range(2)]
         directions = [filter_normalized(loaded.network, torch.Generator().manual_seed(seed)) for seed in seeds]
-        result["line"] = yield from seen(surfaces, directions[:1], LINE)
-        result["plane"] = yield from seen(surfaces, directions, PLANE)
+        result["line"] = yield from losses_on_grid(surfaces, directions[:1], LINE)
+        result["plane"] = yield from losses_on_grid(surfaces, directions, PLANE)
     return result
 
 
@@ -123,7 +123,7 @@ def fits(surface: Surface) -> bool:
     return DIMENSIONS * surface.origin.nbytes < LARGEST_SUBSPACE
 
 
-def seen(surfaces: Sequence[Surface], directions: Sequence[Tensor], marks: Sequence[float]) -> Work[Record]:
+def losses_on_grid(surfaces: Sequence[Surface], directions: Sequence[Tensor], marks: Sequence[float]) -> Work[Record]:
     """The loss on the grid of `marks` along each direction, in units of the filters' lengths: mean and spread."""
     places = list(product(marks, repeat=len(directions)))
     kind = ("line", "plane")[len(directions) - 1]
