@@ -230,6 +230,7 @@ def test_pieces_give_what_the_whole_batch_gives(monkeypatch: pytest.MonkeyPatch,
     assert whole.max() <= 1 + 1e-6
     for size in (1, 5 * 4 * channels * 32 * 32):
         monkeypatch.setattr(step, "PIECE", size)
+        monkeypatch.setattr(step, "KEPT", 0)
         pieces = Augment(crop, 32, **EVERYTHING, fill="noise")(images, generator(3))
         # The blur is a convolution of as many groups as there are images, and its rounding depends on them
         torch.testing.assert_close(pieces, whole, atol=1e-5, rtol=0, check_stride=False)
@@ -258,6 +259,7 @@ def test_later_steps_leave_the_draws_of_the_earlier_alone() -> None:
 def test_the_memory_format_of_a_step_is_kept_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.rand(6, 3, 20, 20).contiguous(memory_format=torch.channels_last)
     monkeypatch.setattr(step, "PIECE", 1)
+    monkeypatch.setattr(step, "KEPT", 0)
     assert Augment("pad", 16)(images, generator()).is_contiguous(memory_format=torch.channels_last)
     assert Augment("resized", 16)(images, generator()).is_contiguous()
 
