@@ -182,6 +182,14 @@ def test_it_is_another_form_of_the_same_network() -> None:
     assert type(network[3]) is nn.MaxPool2d
 
 
+def test_hooks_are_those_of_the_network() -> None:
+    """A method too, of which a copy would write down what it sees in a copy of its object."""
+    network, seen = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3)), Seen()
+    network[1].register_forward_hook(seen.add)
+    images_last(network)(torch.randn(6, 1, 8, 8))
+    assert seen.shapes == [(6, 4, 6, 6)]
+
+
 def test_maps_stay_images_last_between_layers() -> None:
     form = images_last(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.MaxPool2d(2)))
     assert lanes_of(form(torch.randn(6, 1, 12, 12))).is_contiguous()
@@ -206,6 +214,14 @@ def test_maps_stay_images_last_between_layers() -> None:
 def test_what_it_suits(layer: nn.Module, does: bool) -> None:
     assert suits(nn.Sequential(layer, nn.ReLU())) is does
     assert suits(nn.Sequential(nn.Conv2d(3, 4, 3), layer)) is (does or isinstance(layer, nn.Linear))
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def add(self, module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
+        self.shapes.append(tuple(out.shape))
 
 
 class Skipping(ConvNet):
