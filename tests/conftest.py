@@ -16,8 +16,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """No kernel compiled before the last change of any: numba does not look at what a kernel calls from another file."""
     if not hasattr(config, "workerinput"):
         source = Path(__file__).parents[1] / "src"
-        kernels = [file for file in source.rglob("*.py") if "kernels import" in file.read_text()]
-        newest = max(file.stat().st_mtime for file in kernels)
+        users = [file for file in source.rglob("*.py") if "kernels import" in file.read_text()]
+        newest = max(file.stat().st_mtime for file in (source / "saccade" / "kernels.py", *users))
         for compiled in source.rglob("*.nbi"):
             if compiled.stat().st_mtime < newest:
                 compiled.unlink()

@@ -105,6 +105,27 @@ def test_a_weight_written_to_before_the_gradient_is_noticed() -> None:
         loss.backward()
 
 
+def test_a_result_written_to_before_the_gradient_is_noticed() -> None:
+    """Where its gradient is made of it: that of a ReLU is."""
+    network = nn.Sequential(
+        nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(108, 5), nn.ReLU(), nn.Hardtanh(0.1, 0.2, inplace=True)
+    )
+    for each in (network, images_last(network)):
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            each(torch.randn(4, 2, 8, 8)).sum().backward()
+
+
+def test_what_was_kept_for_the_gradient_is_freed_after_it() -> None:
+    """Though somebody keeps the loss."""
+    loss = images_last(find("lenet5").build(10, 1))(torch.randn(4, 1, 28, 28)).sum()
+    node = loss.grad_fn.next_functions[0][0]
+    assert len(node.saved_tensors) > len(node.layers)
+    loss.backward()
+    with pytest.raises(RuntimeError, match="after they have already been freed"):
+        _ = node.saved_tensors
+    assert not any(isinstance(each, Tensor) for kept in node.kept for each in kept)
+
+
 def test_lenet5_at_several_sizes_and_channels() -> None:
     for channels, side in ((1, 28), (3, 33), (1, 40)):
         torch.manual_seed(side)
@@ -118,6 +139,7 @@ def test_lenet5_at_several_sizes_and_channels() -> None:
 @pytest.mark.parametrize("side", [6, 7])
 def test_pooling_takes_the_first_of_equal_ones(side: int) -> None:
     x = torch.randint(-1, 2, (5, 3, side, side), generator=torch.Generator().manual_seed(0)).float()
+    x[1] = -torch.inf
     found, wanted = (gradients(each, x) for each in (images_last(nn.MaxPool2d(2)), nn.MaxPool2d(2)))
     assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
 
@@ -160,6 +182,14 @@ def test_it_is_another_form_of_the_same_network() -> None:
     assert type(network[3]) is nn.MaxPool2d
 
 
+def test_hooks_are_those_of_the_network() -> None:
+    """A method too, of which a copy would write down what it sees in a copy of its object."""
+    network, seen = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3)), Seen()
+    network[1].register_forward_hook(seen.add)
+    images_last(network)(torch.randn(6, 1, 8, 8))
+    assert seen.shapes == [(6, 4, 6, 6)]
+
+
 def test_maps_stay_images_last_between_layers() -> None:
     form = images_last(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.MaxPool2d(2)))
     assert lanes_of(form(torch.randn(6, 1, 12, 12))).is_contiguous()
@@ -186,6 +216,14 @@ def test_what_it_suits(layer: nn.Module, does: bool) -> None:
     assert suits(nn.Sequential(nn.Conv2d(3, 4, 3), layer)) is (does or isinstance(layer, nn.Linear))
 
 
+class Seen:
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def add(self, module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
+        self.shapes.append(tuple(out.shape))
+
+
 class Skipping(ConvNet):
     """A ConvNet that is not one part after the other."""
 
@@ -203,6 +241,19 @@ class Counting(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         self.seen = self.seen + len(x)
         return super().forward(x)
+
+
+class Adding(nn.Module):
+    """What a part gives, written to."""
+
+    def __init__(self, part: nn.Module):
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.part(x)
+        out += x
+        return out
 
 
 class Doubling(nn.Module):
@@ -240,6 +291,11 @@ def odd_networks() -> dict[str, nn.Module]:
             nn.Conv2d(2, 3, 3), nn.Flatten(), hooked_dense, nn.ReLU(), nn.Linear(5, 2)
         ),
         "a large dense layer": nn.Sequential(nn.Conv2d(2, 32, 3), nn.Flatten(), nn.Linear(1152, 200), nn.Linear(200, 3)),
+        "a convolution that is written to": nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(inplace=True), nn.Conv2d(3, 3, 3)),
+        "a sum that is written to": nn.Sequential(Adding(twice), nn.MaxPool2d(2), nn.ReLU(inplace=True)),
+        "a dense layer that is written to": nn.Sequential(
+            nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(108, 5), nn.SiLU(inplace=True)
+        ),
         "a pool that is written to": nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(6), nn.ReLU(inplace=True)),
     }
 
@@ -251,6 +307,12 @@ def test_what_does_not_follow_one_another_is_left_as_it_is(name: str) -> None:
     form = images_last(network)
     assert distance(gradients(form, x), gradients(network, x)) < 1e-5
     assert all(torch.equal(a, b) for a, b in zip(form.buffers(), network.buffers(), strict=True))
+
+
+def test_a_bias_of_one_number_is_that_of_every_output() -> None:
+    network, x = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(108, 50)), torch.randn(4, 2, 8, 8)
+    network[2].bias = nn.Parameter(torch.ones(1))
+    assert distance(gradients(images_last(network), x), gradients(network, x)) < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["float64", "16 bits", "one image", "too few channels", "too small", "a strided bias"])

@@ -34,7 +34,7 @@ class Plan:
     precision: str  # "fp32" or "bf16"
     channels_last: bool
     compiled: bool
-    images_last: bool = False  # the form of layers/images_last.py, float32 on a CPU
+    images_last: bool = False  # the form of layers/images_last, float32 on a CPU
     measured: tuple[tuple[str, float], ...] = ()
 
     def autocast(self) -> AbstractContextManager:

@@ -32,8 +32,8 @@ def affine(address):
 def prepare(address):
     """gradient, out, x, passed, turned, sums; rectified. What `affine_gradients` reads; parts of O, then of the features.
 
-    gradient, out: (O, N), of what `affine` gave. x: (I, N). passed: (O, N), what of the gradient passes the ReLU. turned:
-    (N, I), x. sums: (O,), of passed.
+    gradient, out: (O, N), of what `affine` gave; out is read where rectified. x: (I, N). passed: (O, N), what of the
+    gradient passes the ReLU. turned: (N, I), x. sums: (O,), of passed.
     """
     gradient, out, x = floats(address, 0), floats(address, 1), floats(address, 2)
     passed, turned, sums = floats(address, 3), floats(address, 4), floats(address, 5)

@@ -29,10 +29,10 @@ class Flatten(Own, nn.Flatten):
         return nn.Flatten.forward(self, x)
 
     def ahead(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        return x.view(-1, x.shape[-1]), (x.shape,)
+        return x.view(-1, x.shape[-1]), Kept(shape=tuple(x.shape))
 
     def back(self, gradient: Tensor, weight: Tensor | None, kept: Kept, wanted: bool) -> Gradients:
-        return gradient.view(kept[0]), None, None
+        return gradient.view(kept.shape), None, None
 
 
 class Dense(Own, nn.Linear):
@@ -54,10 +54,10 @@ class Dense(Own, nn.Linear):
         outputs = weight.shape[0]
         out, biases = x.new_empty(outputs, x.shape[1]), weight.new_zeros(outputs) if bias is None else bias.contiguous()
         run(feature_loops.affine, (x, weight.contiguous(), biases, out), (self.rectified,), -(-outputs // ROWS))
-        return out, (x, out)
+        return out, Kept((x, out) if self.rectified else (x,))
 
     def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
-        (x, out), weight = kept, weight.contiguous()
+        x, out, weight = kept.tensors[0], kept.tensors[-1] if self.rectified else gradient, weight.contiguous()
         (outputs, inputs), images = weight.shape, x.shape[1]
         passed, turned, of_bias = torch.empty_like(gradient), x.new_empty(images, inputs), x.new_empty(outputs)
         tensors = gradient, out, x, passed, turned, of_bias

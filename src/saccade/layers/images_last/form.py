@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from itertools import groupby
+from typing import Any
 
 from torch import nn
 
@@ -21,11 +22,12 @@ def suits(network: nn.Module) -> bool:
 
 
 def images_last(network: nn.Module) -> nn.Sequential:
-    """The same network with the same parameters and buffers, for float32 on a CPU; what else it keeps is a copy.
+    """The same network with the same parameters, buffers and hooks, for float32 on a CPU; what else it keeps is a copy.
 
     It is for `forward` alone: its parts that follow one another are taken out of what they lie in, and some become one.
     """
-    form = deepcopy(network, {id(each): each for each in (*network.parameters(), *network.buffers())})
+    hooks = [hook for module in network.modules() for some in hooks_of(module) for hook in some.values()]
+    form = deepcopy(network, {id(each): each for each in (*network.parameters(), *network.buffers(), *hooks)})
     for own, module in zip(network.modules(), form.modules(), strict=True):
         module._buffers = own._buffers  # so that one which is put in the place of another counts for both
         for kind in (Convolution, MaxPool, Flatten, Dense):
@@ -80,5 +82,8 @@ def joined(parts: Iterable[nn.Module]) -> Iterator[nn.Module]:
 
 def is_watched(module: nn.Module) -> bool:
     """Whether somebody wants to see, or to change, what goes in or out of it."""
-    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
-    return any(hooks)
+    return any(hooks_of(module))
+
+
+def hooks_of(module: nn.Module) -> tuple[dict[int, Any], ...]:
+    return module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks

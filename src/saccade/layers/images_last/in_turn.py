@@ -5,16 +5,22 @@ Among them tensors are maps (C, H, W, N) or features (I, N), contiguous, an imag
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import chain
-from typing import Any, cast
+from itertools import chain, islice
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 Shape = tuple[int, ...]
-Kept = tuple[Any, ...]  # by `ahead` for `back`
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]  # of x, weight and bias
+
+
+class Kept(NamedTuple):
+    """By `ahead` for `back`."""
+
+    tensors: tuple[Tensor, ...] = ()
+    shape: Shape = ()
 
 
 class Own(nn.Module):
@@ -71,7 +77,8 @@ def how_many(layers: list[Own], weights: list[tuple[Any, Any]], x: Tensor) -> in
         return 0
     shape = (*x.shape[1:], x.shape[0])
     for i, (layer, (weight, bias)) in enumerate(zip(layers, weights, strict=True)):
-        found = layer.given(shape, weight) if fits(weight) and fits(bias) else None
+        fit = fits(weight) and fits(bias) and (bias is None or bias.shape == weight.shape[:1])
+        found = layer.given(shape, weight) if fit else None
         if found is None:
             return i
         shape = found
@@ -95,22 +102,26 @@ def images_of(x: Tensor) -> Tensor:
 class _InTurn(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, layers: list[Own], x: Tensor, *weights: Any) -> Tensor:
-        ctx.layers, ctx.kept = layers, []
-        ctx.save_for_backward(x, *weights)  # so that autograd notices when they are written to before `backward`
-        value = lanes_of(x).contiguous()
+        ctx.layers, ctx.kept, tensors = layers, [], list[Tensor]()
+        value = lanes_of(x).detach().contiguous()
         for layer, weight, bias in zip(layers, weights[::2], weights[1::2], strict=True):
             value, kept = layer.ahead(value, weight, bias)
-            ctx.kept.append(kept)
-        return images_of(value)
+            ctx.kept.append((len(kept.tensors), kept.shape))
+            tensors += kept.tensors
+        # autograd notices when they are written to before `backward`, and lets go of them after it
+        ctx.save_for_backward(*weights, *tensors)
+        return images_of(value).detach()  # what is a view to autograd could not be written to
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        _, *weights = ctx.saved_tensors
+        saved = iter(ctx.saved_tensors)
+        weights = list(islice(saved, 2 * len(ctx.layers)))
+        kept = [Kept(tuple(islice(saved, count)), shape) for count, shape in ctx.kept]
         value, found = lanes_of(gradient).contiguous(), list[Tensor | None]()
         for i in reversed(range(len(ctx.layers))):
             before = any(ctx.needs_input_grad[1 : 2 + 2 * i])  # x or a weight of a layer before
-            value, of_weight, of_bias = ctx.layers[i].back(value, weights[2 * i], ctx.kept[i], before)
+            value, of_weight, of_bias = ctx.layers[i].back(value, weights[2 * i], kept[i], before)
             found += [None if weights[2 * i + 1] is None else of_bias, of_weight]
             if not before:
                 break

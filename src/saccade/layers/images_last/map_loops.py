@@ -151,7 +151,7 @@ def correlate_weight(address):
 def _pool_rows(x, first, row, least, out, which, to, shape):  # noqa: PLR0913
     """W' times N numbers of out and which, from `to` on, of the two rows of `row` numbers of x from `first` on: see `pool`.
 
-    Where nothing is above `least`, that and NOTHING.
+    Where nothing is above `least`, that and NOTHING; never where `least` is NaN.
     """
     width, images = shape
     for z in range(width):
@@ -184,7 +184,7 @@ def pool(address):
         for c in range(start, stop):
             for y in range(tall):
                 first, to = (c * height + 2 * y) * row, (c * tall + y) * wide * images
-                _pool_rows(x, first, row, np.float32(-np.inf), out, which, to, (wide, images))
+                _pool_rows(x, first, row, np.float32(np.nan), out, which, to, (wide, images))
         start, stop = next_part(address)
 
 

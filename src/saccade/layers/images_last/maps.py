@@ -54,10 +54,10 @@ class Convolution(Own, nn.Conv2d):
         x, out = self.padded(x), x.new_empty(shape)
         tensors = x, weight.contiguous(), _or_zeros(bias, weight), out
         run(map_loops.correlate, tensors, (), shape[1] * _groups(shape[0]))
-        return out, (x,)
+        return out, Kept((x,))
 
     def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
-        return *self.gradients(gradient, weight, kept[0], wanted), gradient.sum((1, 2, 3))
+        return *self.gradients(gradient, weight, kept.tensors[0], wanted), gradient.sum((1, 2, 3))
 
     def gradients(self, gradient: Tensor, weight: Tensor, x: Tensor, wanted: bool) -> tuple[Tensor | None, Tensor]:
         """Of x, which is padded here, if that is wanted, and of the weight."""
@@ -90,10 +90,10 @@ class ConvolutionReluPool(Convolution):
         x, which = self.padded(x), torch.empty_like(out, dtype=torch.uint8)
         tensors = x, weight.contiguous(), _or_zeros(bias, weight), out, which
         run(map_loops.correlate_relu_pool, tensors, (), out.shape[1] * _groups(out.shape[0]))
-        return out, (x, which, between)
+        return out, Kept((x, which), between)
 
     def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
-        x, which, between = kept
+        (x, which), between = kept
         whole, of_bias = gradient.new_empty(between), gradient.new_empty(between[0])
         run(map_loops.unpool, (gradient, whole, which, of_bias), (), between[0])
         return *self.gradients(whole, weight, x, wanted), of_bias
@@ -121,10 +121,10 @@ class MaxPool(Own, nn.MaxPool2d):
         out = x.new_empty(_halved(tuple(x.shape)) or ())
         which = torch.empty_like(out, dtype=torch.uint8)
         run(map_loops.pool, (x, out, which), (), x.shape[0])
-        return out, (which, x.shape)
+        return out, Kept((which,), tuple(x.shape))
 
     def back(self, gradient: Tensor, weight: Tensor | None, kept: Kept, wanted: bool) -> Gradients:
-        which, shape = kept
+        (which,), shape = kept
         out, sums = gradient.new_empty(shape), gradient.new_empty(shape[0])
         run(map_loops.unpool, (gradient, out, which, sums), (), shape[0])
         return out, None, None
@@ -144,7 +144,7 @@ class AveragePool(Own, nn.AdaptiveAvgPool2d):
         return nn.AdaptiveAvgPool2d.forward(self, x)
 
     def ahead(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        return x, ()
+        return x, Kept()
 
     def back(self, gradient: Tensor, weight: Tensor | None, kept: Kept, wanted: bool) -> Gradients:
         return gradient, None, None
