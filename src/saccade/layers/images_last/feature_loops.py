@@ -5,9 +5,8 @@
 import numpy as np
 
 from saccade.layers.images_last.region import floats, next_part, number, place, sides
-from saccade.layers.images_last.sums import ROWS, SIZE, WIDE, weighted_sums
+from saccade.layers.images_last.sums import NO_LEAST, ROWS, SIZE, WIDE, group, weighted_sums
 
-NO_LEAST = np.float32(-np.inf)
 TOGETHER = 16  # features that are turned at once: a cache line of each image
 
 
@@ -21,8 +20,8 @@ def affine(address):
     taps = (1, 1, inputs), (0, 0, images), (0, 0, 1)
     start, stop = next_part(address)
     while start < stop:
-        for group in range(start, stop):
-            o, some = max(0, min(group * ROWS, outputs - ROWS)), min(outputs, ROWS)
+        for piece in range(start, stop):
+            o, some = group(piece, outputs)
             weight, out = place(address, 1) + SIZE * o * inputs, place(address, 3) + SIZE * o * images
             bias, shape = place(address, 2) + SIZE * o, (some, images)
             weighted_sums(place(address, 0), weight, bias, out, taps, (inputs, images), shape, least)
@@ -47,8 +46,8 @@ def prepare(address):
                 passed[first + i] = value
                 total += value
             sums[o] = total
-        for group in range(max(start, outputs) - outputs, stop - outputs):
-            feature = group * TOGETHER
+        for piece in range(max(start, outputs) - outputs, stop - outputs):
+            feature = piece * TOGETHER
             some = np.uintp(min(TOGETHER, inputs - feature))
             for n in range(images):
                 to, of = np.uintp(n * inputs + feature), np.uintp(feature * images + n)
@@ -69,13 +68,13 @@ def affine_gradients(address):
     groups, columns = (inputs + ROWS - 1) // ROWS, (inputs + WIDE - 1) // WIDE
     start, stop = next_part(address)
     while start < stop:
-        for group in range(start, min(stop, groups)):
-            i, some = max(0, min(group * ROWS, inputs - ROWS)), min(inputs, ROWS)
+        for piece in range(start, min(stop, groups)):
+            i, some = group(piece, inputs)
             taps = (1, 1, outputs), (0, 0, images), (0, 0, inputs)
             out, shape = of_x + SIZE * i * images, (some, images)
             weighted_sums(passed, weight + SIZE * i, zeros, out, taps, (1, images), shape, NO_LEAST)
         for piece in range(max(start, groups) - groups, stop - groups):
-            o, some = max(0, min(piece // columns * ROWS, outputs - ROWS)), min(outputs, ROWS)
+            o, some = group(piece // columns, outputs)
             i = piece % columns * WIDE
             taps = (1, 1, images), (0, 0, inputs), (0, 0, 1)
             out, shape = of_weight + SIZE * (o * inputs + i), (some, min(WIDE, inputs - i))

@@ -13,19 +13,12 @@ import numpy as np
 
 from saccade.kernels import kernel
 from saccade.layers.images_last.region import codes, floats, next_part, number, place, sides
-from saccade.layers.images_last.sums import ROWS, SIZE, weighted_sums
+from saccade.layers.images_last.sums import NO_LEAST, ROWS, SIZE, group, weighted_sums
 
 # Numbers of a weight's gradient that are summed at once, for two maps: ten multiply-adds for seven loads
-TAPS = 5
+AT_ONCE = 5
 NOTHING = np.uint8(4)  # instead of a corner 0 to 3: no number of the four was positive
-NO_LEAST = np.float32(-np.inf)
 POSITIONS = 128  # numbers of a row that are pooled together, where maps are so wide
-
-
-@kernel
-def _group(i, maps):
-    """The first map of group i, and how many it has: ROWS, if there are as many."""
-    return max(0, min(i * ROWS, maps - ROWS)), min(maps, ROWS)
 
 
 @kernel
@@ -47,7 +40,7 @@ def correlate(address):
     start, stop = next_part(address)
     while start < stop:
         for piece in range(start, stop):
-            y, (o, some) = piece // groups, _group(piece % groups, maps)
+            y, (o, some) = piece // groups, group(piece % groups, maps)
             x, weight = place(address, 0) + SIZE * y * line, place(address, 1) + SIZE * o * size
             bias, out = place(address, 2) + SIZE * o, place(address, 3) + SIZE * (o * rows + y) * row
             weighted_sums(x, weight, bias, out, taps, (size, rows * row), (some, row), NO_LEAST)
@@ -69,7 +62,7 @@ def correlate_relu_pool(address):
     start, stop = next_part(address)
     while start < stop:
         for piece in range(start, stop):
-            y, (o, some) = piece // groups, _group(piece % groups, maps)
+            y, (o, some) = piece // groups, group(piece % groups, maps)
             weight, bias = place(address, 1) + SIZE * o * size, place(address, 2) + SIZE * o
             for z in range(0, width, most):
                 columns = min(most, width - z)
@@ -96,7 +89,7 @@ def spread(address):
     start, stop = next_part(address)
     while start < stop:
         for piece in range(start, stop):
-            y, (c, some) = piece // groups, _group(piece % groups, channels)
+            y, (c, some) = piece // groups, group(piece % groups, channels)
             many, dy = _reach(y, above, tall, rows)
             z = 0
             while z < width:
@@ -114,21 +107,21 @@ def spread(address):
 
 
 def correlate_weight(address):
-    """x, gradient, out. The gradient of a weight; parts of pairs of maps times groups of TAPS weights of a map.
+    """x, gradient, out. The gradient of a weight; parts of pairs of maps times groups of AT_ONCE weights of a map.
 
     x: (C, H, W, N) as `correlate` met it. gradient: (O, H', W', N) of what it gave. out: (O, C, R, S).
     """
     x, gradient, out = floats(address, 0), floats(address, 1), floats(address, 2)
     (_, height, length, images), (_, rows, columns, _) = sides(address, 0), sides(address, 1)
     (maps, channels, tall, wide), row, width = sides(address, 2), np.uintp(length * images), np.uintp(columns * images)
-    size, groups = channels * tall * wide, (channels * tall * wide + TAPS - 1) // TAPS
+    size, groups = channels * tall * wide, (channels * tall * wide + AT_ONCE - 1) // AT_ONCE
     start, stop = next_part(address)
     while start < stop:
         for piece in range(start, stop):
-            t, o = piece % groups * TAPS, piece // groups * 2
+            t, o = piece % groups * AT_ONCE, piece // groups * 2
             p = min(o + 1, maps - 1)  # the last of an odd number is computed twice
-            places = np.empty(TAPS, np.uintp)
-            for j in range(TAPS):
+            places = np.empty(AT_ONCE, np.uintp)
+            for j in range(AT_ONCE):
                 k = min(t + j, size - 1)
                 places[j] = ((k // (tall * wide) * height + k // wide % tall) * length + k % wide) * images
             p0, p1, p2, p3, p4 = places[0], places[1], places[2], places[3], places[4]
@@ -141,7 +134,7 @@ def correlate_weight(address):
                     a0, a1, a2, a3, a4 = a0 + g * v0, a1 + g * v1, a2 + g * v2, a3 + g * v3, a4 + g * v4
                     b0, b1, b2, b3, b4 = b0 + h * v0, b1 + h * v1, b2 + h * v2, b3 + h * v3, b4 + h * v4
                 p0, p1, p2, p3, p4 = p0 + row, p1 + row, p2 + row, p3 + row, p4 + row
-            for j in range(min(TAPS, size - t)):
+            for j in range(min(AT_ONCE, size - t)):
                 out[o * size + t + j] = (a0, a1, a2, a3, a4)[j]
                 out[p * size + t + j] = (b0, b1, b2, b3, b4)[j]
         start, stop = next_part(address)

@@ -68,7 +68,7 @@ class Convolution(Own, nn.Conv2d):
             of_x = x.new_empty(channels, height - 2 * above, width - 2 * before, images)
             tensors = gradient, weight, weight.new_zeros(ROWS), of_x
             run(map_loops.spread, tensors, (above, before), of_x.shape[1] * _groups(channels))
-        pieces = -(-weight.shape[0] // 2) * -(-weight[0].numel() // map_loops.TAPS)
+        pieces = -(-weight.shape[0] // 2) * -(-weight[0].numel() // map_loops.AT_ONCE)
         run(map_loops.correlate_weight, (x, gradient, of_weight), (), pieces)
         return of_x, of_weight
 

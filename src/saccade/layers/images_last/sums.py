@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -28,7 +29,8 @@ LANES, VECTORS = next((found for name, found in REGISTERS.items() if llvm.get_ho
 ROWS = 6
 WIDE = LANES * VECTORS  # numbers of a row in one tile
 WIDTHS = sorted({(LANES, VECTORS), (LANES, 1), (4, 1), (1, 1)}, reverse=True)
-TAPS = 3  # loops over taps, one in the other
+LOOPS = 3  # over taps, one in the other
+NO_LEAST = np.float32(-np.inf)
 
 
 class _Tile:
@@ -73,6 +75,15 @@ class _Tile:
                 self.builder.store(self.builder.call(multiply_add, [weight, vector, self.builder.load(each)]), each)
             weights = self.beyond(weights, step)
 
+    def add_all(self, x: Any, weights: Any, step: Any, loops: Any) -> None:
+        """Every tap; loops: how many taps, and the steps of x and of weights, of each loop in the other."""
+        with ExitStack() as inner:
+            for count, of_x, of_weights in zip(*loops, strict=True):
+                tap = inner.enter_context(cgutils.for_range(self.builder, count)).index
+                x = self.beyond(x, self.builder.mul(tap, of_x))
+                weights = self.beyond(weights, self.builder.mul(tap, of_weights))
+            self.add(x, weights, step)
+
     def put(self, out: Any, step: Any, least: Any) -> None:
         """The sums, or `least` where they are below it, into rows `step` numbers apart; NaN stays NaN."""
         floor = self.filled(least)
@@ -91,7 +102,7 @@ def _rows(rows: int) -> Callable[..., None]:
     def of_rows(typing, x, weights, bias, out, taps, steps, count, least):  # noqa: PLR0913 - as `weighted_sums`
         def codegen(context, builder, signature, arguments):
             x, weights, bias, out, taps, steps, count, least = arguments
-            counts, *ways = (cgutils.unpack_tuple(builder, each, TAPS) for each in cgutils.unpack_tuple(builder, taps, 3))
+            loops = [cgutils.unpack_tuple(builder, each, LOOPS) for each in cgutils.unpack_tuple(builder, taps, 3)]
             next_weight, next_row = cgutils.unpack_tuple(builder, steps, 2)
             for lanes, vectors in WIDTHS:
                 tile, width = _Tile(builder, rows, lanes, vectors), WORD(lanes * vectors)
@@ -99,19 +110,13 @@ def _rows(rows: int) -> Callable[..., None]:
                 with cgutils.for_range(builder, tiles) as along:
                     done = builder.mul(along.index, width)
                     tile.start(bias)
-                    at, weight = tile.beyond(x, done), weights
-                    with ExitStack() as loops:
-                        for taps_here, of_x, of_weights in zip(counts, *ways, strict=True):
-                            tap = loops.enter_context(cgutils.for_range(builder, taps_here)).index
-                            at = tile.beyond(at, builder.mul(tap, of_x))
-                            weight = tile.beyond(weight, builder.mul(tap, of_weights))
-                        tile.add(at, weight, next_weight)
+                    tile.add_all(tile.beyond(x, done), weights, next_weight, loops)
                     tile.put(tile.beyond(out, done), next_row, least)
                 done = builder.mul(tiles, width)
                 x, out, count = tile.beyond(x, done), tile.beyond(out, done), builder.sub(count, done)
             return context.get_dummy_value()
 
-        places, three = [types.int64] * 4, types.UniTuple(types.int64, TAPS)
+        places, three = [types.int64] * 4, types.UniTuple(types.int64, LOOPS)
         words = types.UniTuple(three, 3), types.UniTuple(types.int64, 2), types.int64, types.float32
         return types.void(*places, *words), codegen
 
@@ -122,19 +127,23 @@ _together, _alone = _rows(ROWS), _rows(1)
 
 
 @kernel
-def weighted_sums(x, weights, bias, out, taps, steps, shape, least):  # noqa: PLR0913 - a kernel bundles no arrays
-    """Rows of sums, `shape` = (rows, numbers of each): out[r, i] = max(least, bias[r] + sum of weights[r, t] x[t, i]).
+def group(i, rows):
+    """The first row of group i, and how many it has: ROWS, if there are as many; some of the last are in two groups."""
+    return max(0, min(i * ROWS, rows - ROWS)), min(rows, ROWS)
 
-    x, weights, bias and out are addresses. taps: (how many, steps of x, steps of weights) of three loops, one in the
-    other, in numbers; steps: from one row to the next, of weights and of out. Each number is summed in the order of the
-    taps, wherever it stands.
+
+@kernel
+def weighted_sums(x, weights, bias, out, taps, steps, shape, least):  # noqa: PLR0913 - a kernel bundles no arrays
+    """out[r, i] = max(least, bias[r] + the sum over taps t of weights[r, t] x[t, i]).
+
+    x, weights, bias and out are addresses. shape: at most ROWS rows, and how many numbers each has. taps: (how many, steps
+    of x, steps of weights) of three loops, one in the other, in numbers; steps: from one row to the next, of weights and of
+    out. Each number is summed in the order of the taps, wherever it stands.
     """
     rows, count = shape
-    for first in range(0, rows, ROWS):
-        r = max(0, min(first, rows - ROWS))  # some of the last are computed twice
+    if rows == ROWS:
+        _together(x, weights, bias, out, taps, steps, count, least)
+        return
+    for r in range(rows):
         w, b, to = weights + SIZE * r * steps[0], bias + SIZE * r, out + SIZE * r * steps[1]
-        if rows >= ROWS:
-            _together(x, w, b, to, taps, steps, count, least)
-            continue
-        for each in range(rows):
-            _alone(x, w + SIZE * each * steps[0], b + SIZE * each, to + SIZE * each * steps[1], taps, steps, count, least)
+        _alone(x, w, b, to, taps, steps, count, least)
