@@ -30,7 +30,11 @@ COMMANDS = {
 }
 
 
-FIRST = ("train digits", "train clothing-small, ResNet-18, 2 epochs, batch 32, 176 px")
+FIRST = (
+    "train digits",
+    "train fashion-mnist, LeNet-5, 10 epochs",
+    "train clothing-small, ResNet-18, 2 epochs, batch 32, 176 px",
+)
 
 
 def once(words: list[str], first: bool = False) -> tuple[float, float | None]:

@@ -13,7 +13,7 @@ def keep_freed_memory() -> None:
     """Tell glibc to give no freed memory back to the system, which hands it out again as zeroed pages at each step.
 
     ResNet-18 on photos trains 1.2 times as fast by it (0.96 to 1.5) and is evaluated 1.24 times as fast (1.23 to 1.34; two
-    cores, n = 5, benchmarks/freed_memory.py); LeNet-5 gains nothing. Does nothing where the C library is another one.
+    cores, n = 5, benchmarks/freed_memory.py). Does nothing where the C library is another one.
     """
     if (mallopt := _of_glibc("mallopt")) is not None:
         mallopt(M_MMAP_THRESHOLD, LARGEST)

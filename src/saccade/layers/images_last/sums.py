@@ -2,8 +2,8 @@
 
 Row r of a result is the sum over taps of a weight of its own times a row of x that all results share. A tile of some rows
 of the result, each some vectors long, stays in the registers of the vector unit while the taps go by, so that four loads
-and six weights serve 24 fused multiply-adds: Zen 5 comes near its peak of two a cycle. Loops that numba compiles have no
-say in what stays in registers, so the tile is written in LLVM's language.
+and six weights serve 24 fused multiply-adds, and the processor comes near its peak. Loops that numba compiles have no say
+in what stays in registers, so the tile is written in LLVM's language.
 """
 
 # mypy: disable-error-code="no-untyped-def"
