@@ -200,9 +200,10 @@ def flips(pair: Record, classes: Sequence[str], pictures: Mapping[str, np.ndarra
     grouped = pair["units"] < pair["difference"]["n"]
     drawn = f"{pair['units']:,} groups of images" if grouped else "images"
     test = "permutation test over groups" if grouped else "exact McNemar"
+    gained, lost = (round(found[way], 1) for way in ("wrong_to_right", "right_to_wrong"))  # means over runs
     words = (
-        f"Of the images of a run, {found['wrong_to_right']:,.1f} are right with {b} and wrong with {a}, "
-        f"{found['right_to_wrong']:,.1f} the other way round. For these very networks, the difference is "
+        f"Of the images of a run, {gained:,.9g} are right with {b} and wrong with {a}, {lost:,.9g} the other "
+        "way round. For these very networks, the difference is "
         f"{signed(pair['these_networks']['value'])} ({signed(pair['these_networks']['low'])} to "
         f"{signed(pair['these_networks']['high'])}, bootstrap over {drawn}); of the first run of each, {test}, "
         f"{pair['mcnemar']['only_b']:,} against {pair['mcnemar']['only_a']:,}, p = {pair['mcnemar']['p']:.3g}."
