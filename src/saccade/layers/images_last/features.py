@@ -5,34 +5,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saccade.layers.images_last import feature_loops
-from saccade.layers.images_last.in_turn import Gradients, Kept, Own, Shape
+from saccade.layers.images_last.in_turn import Gradients, Kept, Own, Shape, bias_of
 from saccade.layers.images_last.region import run
-from saccade.layers.images_last.sums import ROWS, WIDE
+from saccade.layers.images_last.sums import ROWS, WIDE, groups
 
 SMALL = 2**17  # numbers of a weight: larger ones do not stay in a core's cache, for which torch's kernels take care
-
-
-class Flatten(Own, nn.Flatten):
-    """Maps as features."""
-
-    weight = bias = None
-    COMPUTES = False
-
-    @staticmethod
-    def suits(module: nn.Module) -> bool:
-        return type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
-
-    def given(self, shape: Shape, weight: Tensor) -> Shape | None:
-        return (shape[0] * shape[1] * shape[2], shape[3]) if len(shape) == 4 else shape
-
-    def plain(self, x: Tensor) -> Tensor:
-        return nn.Flatten.forward(self, x)
-
-    def ahead(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        return x.view(-1, x.shape[-1]), Kept(shape=tuple(x.shape))
-
-    def back(self, gradient: Tensor, weight: Tensor | None, kept: Kept, wanted: bool) -> Gradients:
-        return gradient.view(kept.shape), None, None
 
 
 class Dense(Own, nn.Linear):
@@ -52,8 +29,9 @@ class Dense(Own, nn.Linear):
 
     def ahead(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
         outputs = weight.shape[0]
-        out, biases = x.new_empty(outputs, x.shape[1]), weight.new_zeros(outputs) if bias is None else bias.contiguous()
-        run(feature_loops.affine, (x, weight.contiguous(), biases, out), (self.rectified,), -(-outputs // ROWS))
+        out = x.new_empty(outputs, x.shape[1])
+        tensors = x, weight.contiguous(), bias_of(weight, bias), out
+        run(feature_loops.affine, tensors, (self.rectified,), groups(outputs))
         return out, Kept((x, out) if self.rectified else (x,))
 
     def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
@@ -63,7 +41,7 @@ class Dense(Own, nn.Linear):
         tensors = gradient, out, x, passed, turned, of_bias
         run(feature_loops.prepare, tensors, (self.rectified,), outputs + -(-inputs // feature_loops.TOGETHER))
         of_x, of_weight, zeros = torch.empty_like(x), torch.empty_like(weight), x.new_zeros(ROWS)
-        pieces = -(-inputs // ROWS) + -(-outputs // ROWS) * -(-inputs // WIDE)
+        pieces = groups(inputs) + groups(outputs) * -(-inputs // WIDE)
         run(feature_loops.affine_gradients, (passed, weight, turned, zeros, of_x, of_weight), (), pieces)
         return of_x, of_weight, of_bias
 

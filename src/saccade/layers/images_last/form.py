@@ -10,9 +10,10 @@ from typing import Any
 
 from torch import nn
 
-from saccade.layers.images_last.features import Dense, DenseRelu, Flatten
+from saccade.layers.images_last.features import Dense, DenseRelu
+from saccade.layers.images_last.flatten import AveragePoolFlatten, Flatten
 from saccade.layers.images_last.in_turn import InTurn, Own
-from saccade.layers.images_last.maps import AveragePool, Convolution, ConvolutionReluPool, MaxPool
+from saccade.layers.images_last.maps import Convolution, ConvolutionReluPool, MaxPool
 
 
 def suits(network: nn.Module) -> bool:
@@ -53,10 +54,10 @@ def one_after_the_other(network: nn.Module) -> Iterator[nn.Module]:
 
 
 # What becomes one layer where it follows one another
-FUSED = {
+FUSED: dict[tuple[type[nn.Module], ...], type[Own]] = {
     (Convolution, nn.ReLU, MaxPool): ConvolutionReluPool,
     (Dense, nn.ReLU): DenseRelu,
-    (nn.AdaptiveAvgPool2d, Flatten): AveragePool,  # the copy that torch's makes is not missed before the next layer
+    (nn.AdaptiveAvgPool2d, Flatten): AveragePoolFlatten,
 }
 
 
@@ -67,7 +68,7 @@ def fused(parts: list[nn.Module], often: Counter[int]) -> Iterator[nn.Module]:
         for kinds, kind in FUSED.items():
             some = parts[: len(kinds)]
             if tuple(map(type, some)) == kinds and often[id(first)] == 1 and not any(map(is_watched, some)):
-                first.__class__, taken = kind, 1 if kind is AveragePool else len(kinds)
+                first.__class__, taken = kind, len(kinds)
                 break
         yield first
         parts = parts[taken:]

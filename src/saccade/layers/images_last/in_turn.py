@@ -3,6 +3,7 @@
 Among them tensors are maps (C, H, W, N) or features (I, N), contiguous, an image a lane; outside (N, C, H, W) and (N, I).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain, islice
@@ -23,27 +24,28 @@ class Kept(NamedTuple):
     shape: Shape = ()
 
 
-class Own(nn.Module):
+class Own(nn.Module, ABC):
     """A layer that has kernels of its own, and torch's for what those cannot have."""
 
     weight: Any  # a tensor; None where it has none
     bias: Any
     COMPUTES = True  # and does not give what it was given
 
+    @abstractmethod
     def given(self, shape: Shape, weight: Tensor) -> Shape | None:
         """The shape of what it gives for x of this shape; None where its kernels cannot have that."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ahead(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        raise NotImplementedError
+        """What it gives, and what `back` needs."""
 
+    @abstractmethod
     def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
         """From the gradient of what it gave; that of x only where it is wanted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plain(self, x: Tensor) -> Tensor:
         """What torch does, outside."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         return in_turn([self], x)
@@ -87,6 +89,11 @@ def how_many(layers: list[Own], weights: list[tuple[Any, Any]], x: Tensor) -> in
 
 def fits(tensor: Tensor | None) -> bool:
     return tensor is None or (tensor.dtype is torch.float32 and tensor.is_cpu)
+
+
+def bias_of(weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The bias, contiguous; zeros where there is none."""
+    return weight.new_zeros(weight.shape[0]) if bias is None else bias.contiguous()
 
 
 def lanes_of(x: Tensor) -> Tensor:

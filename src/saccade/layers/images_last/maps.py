@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saccade.layers.images_last import map_loops
-from saccade.layers.images_last.in_turn import Gradients, Kept, Own, Shape
+from saccade.layers.images_last.in_turn import Gradients, Kept, Own, Shape, bias_of
 from saccade.layers.images_last.region import run
-from saccade.layers.images_last.sums import ROWS
+from saccade.layers.images_last.sums import ROWS, groups
 
 FEW = 32  # channels read by a convolution: with more of them torch's kernels are the faster ones
 
@@ -52,8 +52,8 @@ class Convolution(Own, nn.Conv2d):
         shape = Convolution.given(self, tuple(x.shape), weight)
         assert shape is not None
         x, out = self.padded(x), x.new_empty(shape)
-        tensors = x, weight.contiguous(), _or_zeros(bias, weight), out
-        run(map_loops.correlate, tensors, (), shape[1] * _groups(shape[0]))
+        tensors = x, weight.contiguous(), bias_of(weight, bias), out
+        run(map_loops.correlate, tensors, (), shape[1] * groups(shape[0]))
         return out, Kept((x,))
 
     def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
@@ -67,7 +67,7 @@ class Convolution(Own, nn.Conv2d):
             above, before = self.around
             of_x = x.new_empty(channels, height - 2 * above, width - 2 * before, images)
             tensors = gradient, weight, weight.new_zeros(ROWS), of_x
-            run(map_loops.spread, tensors, (above, before), of_x.shape[1] * _groups(channels))
+            run(map_loops.spread, tensors, (above, before), of_x.shape[1] * groups(channels))
         pieces = -(-weight.shape[0] // 2) * -(-weight[0].numel() // map_loops.AT_ONCE)
         run(map_loops.correlate_weight, (x, gradient, of_weight), (), pieces)
         return of_x, of_weight
@@ -88,8 +88,8 @@ class ConvolutionReluPool(Convolution):
         assert between is not None
         out = x.new_empty(_halved(between) or ())
         x, which = self.padded(x), torch.empty_like(out, dtype=torch.uint8)
-        tensors = x, weight.contiguous(), _or_zeros(bias, weight), out, which
-        run(map_loops.correlate_relu_pool, tensors, (), out.shape[1] * _groups(out.shape[0]))
+        tensors = x, weight.contiguous(), bias_of(weight, bias), out, which
+        run(map_loops.correlate_relu_pool, tensors, (), out.shape[1] * groups(out.shape[0]))
         return out, Kept((x, which), between)
 
     def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
@@ -130,34 +130,6 @@ class MaxPool(Own, nn.MaxPool2d):
         return out, None, None
 
 
-class AveragePool(Own, nn.AdaptiveAvgPool2d):
-    """AdaptiveAvgPool2d that gives maps of the wanted size back as they are, where torch copies them."""
-
-    weight = bias = None
-    COMPUTES = False
-
-    def given(self, shape: Shape, weight: Tensor) -> Shape | None:
-        wanted = self.output_size if isinstance(self.output_size, tuple) else (self.output_size,) * 2
-        return shape if len(shape) == 4 and shape[1:3] == wanted else None
-
-    def plain(self, x: Tensor) -> Tensor:
-        return nn.AdaptiveAvgPool2d.forward(self, x)
-
-    def ahead(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        return x, Kept()
-
-    def back(self, gradient: Tensor, weight: Tensor | None, kept: Kept, wanted: bool) -> Gradients:
-        return gradient, None, None
-
-
 def _halved(shape: Shape) -> Shape | None:
     maps, height, width, images = shape
     return (maps, height // 2, width // 2, images) if min(height, width) > 1 else None
-
-
-def _groups(maps: int) -> int:
-    return -(-maps // ROWS)
-
-
-def _or_zeros(bias: Tensor | None, weight: Tensor) -> Tensor:
-    return weight.new_zeros(weight.shape[0]) if bias is None else bias.contiguous()

@@ -126,6 +126,11 @@ def _rows(rows: int) -> Callable[..., None]:
 _together, _alone = _rows(ROWS), _rows(1)
 
 
+def groups(rows: int) -> int:
+    """How many groups of ROWS make up the rows; kernels go through them by `group`."""
+    return -(-rows // ROWS)
+
+
 @kernel
 def group(i, rows):
     """The first row of group i, and how many it has: ROWS, if there are as many; some of the last are in two groups."""
