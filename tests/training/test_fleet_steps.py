@@ -1,7 +1,7 @@
 """A member of a fleet is trained as it is alone."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from io import BytesIO
@@ -265,6 +265,20 @@ def same(ones: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(ones, others, strict=True))
 
 
+def stopped_at_half(trainer: FleetTrainer, twin: FleetTrainer, kept: Callable[[FleetTrainer, int], list[Tensor]]) -> None:
+    """Member 1 keeps from there on what the twin's changes; the others do not notice."""
+    for i, batch in enumerate(batches(RESNET, 4)):
+        if i == 2:
+            trainer.stop(1)
+            before = kept(trainer, 1)
+        for each in (trainer, twin):
+            each.step(*wide(batch))
+    assert same(kept(trainer, 1), before)
+    assert not any(map(torch.equal, kept(twin, 1)[:4], before))
+    for k in (0, 2):
+        assert same(kept(trainer, k), kept(twin, k))
+
+
 @pytest.mark.parametrize("rule", ["nesterov", "adam", "muon"])
 def test_a_member_that_stopped_keeps_every_bit(rule: str) -> None:
     trainer, twin = (together(networks(RESNET), "nesterov"), together(networks(RESNET), "nesterov"))
@@ -272,17 +286,7 @@ def test_a_member_that_stopped_keeps_every_bit(rule: str) -> None:
         for each in (trainer, twin):
             groups = decay_groups(each.network, DECAYS, members=3)
             each.optimizer = Optimizer(groups, rule, RATES / 100, members=3)
-    given = [wide(batch) for batch in batches(RESNET, 4)]
-    for i, batch in enumerate(given):
-        if i == 2:
-            trainer.stop(1)
-            before = bits(trainer, 1)
-        trainer.step(*batch)
-        twin.step(*batch)
-    assert same(bits(trainer, 1), before)
-    assert not same(bits(twin, 1), before)
-    for k in (0, 2):
-        assert same(bits(trainer, k), bits(twin, k)), "the others do not notice"
+    stopped_at_half(trainer, twin, bits)
 
 
 def test_a_member_that_never_starts_keeps_every_bit() -> None:
@@ -465,23 +469,13 @@ def test_a_member_that_stopped_draws_nothing_and_keeps_its_average() -> None:
     for each in (trainer, twin):
         each.disturbances = noises((0.1, 0.1, 0.1), (0.2, 0.2, 0.2))
         each.average = Average(each.network, exponential(0.9), 3)
-    given = [wide(batch) for batch in batches(RESNET, 4)]
 
     def kept(of: FleetTrainer, k: int) -> list[Tensor]:
         assert of.average is not None
         tensors = [*of.average.network.parameters(), *of.average.network.buffers()]
         return [*bits(of, k), *(t.clone() for t in share(tensors, k, 3)), of.disturbances[k].generator.get_state()]
 
-    for i, batch in enumerate(given):
-        if i == 2:
-            trainer.stop(1)
-            before = kept(trainer, 1)
-        trainer.step(*batch)
-        twin.step(*batch)
-    assert same(kept(trainer, 1), before)
-    assert not any(torch.equal(a, b) for a, b in zip(kept(twin, 1)[:4], before, strict=False))
-    for k in (0, 2):
-        assert same(kept(trainer, k), kept(twin, k))
+    stopped_at_half(trainer, twin, kept)
 
 
 class Hungry(nn.Dropout):
