@@ -31,7 +31,7 @@ from saccade.experiment.advice import Budget, Spread, advice, duration, purchase
 from saccade.experiment.claim import said_by_ps, started
 from saccade.experiment.compare import check_folds
 from saccade.experiment.division import bootstrap_sample
-from saccade.experiment.engine import travels
+from saccade.experiment.engine import planned, prepare_all, trained_on, travels, with_wish
 from saccade.experiment.folds import Folds, OutOfFold, out_of_fold
 from saccade.experiment.looks import Series, at_full_length, paid
 from saccade.experiment.processes import Member, in_processes
@@ -83,7 +83,22 @@ def test_a_recipe_is_better_than_its_crippled_self(study: Any) -> None:
     page = (place / "report.html").read_text()
     assert "A is better" in page
     assert page.count("<img") > 4
+    assert [record["recipes"][name]["differs"] for name in "ab"] == [{"optimizer.lr": 0.02}, {"optimizer.lr": 1e-05}]
+    assert "optimizer.lr 0.02" in page
     assert "optimizer.lr 1e-05" in page
+
+
+def test_recipes_under_comparison_train_in_one_precision(digits: Any) -> None:
+    """What decides is the length of all runs: a short recipe must not compute otherwise than a long one."""
+    plans = {"a": {"precision": "bf16", "channels_last": True}, "b": {"precision": "fp32", "channels_last": True}}
+    recipes = {name: make_recipe(SMALL | {"data": "digits", "plan": plan}) for name, plan in plans.items()}
+    prepared = finish(prepare_all(recipes, digits))
+    assert {plan.precision for plan in planned(prepared, 10**6, "serial").values()} == {"fp32"}
+    assert {plan.precision for plan in planned({"a": prepared["a"]}, 10**6, "serial").values()} == {"bf16"}
+    short = {name: with_wish(each, precision=None, channels_last=None) for name, each in prepared.items()}
+    short["b"] = replace(short["b"], recipe=short["b"].recipe.changed(epochs=10_000))
+    assert trained_on(short, 6) == 3 * 10_004 * len(short["a"].indices("train"))
+    assert len(set(planned(short, trained_on(short, 6), "serial").values())) == 1
 
 
 def test_every_image_is_scored_once_by_networks_that_never_saw_it(study: Any) -> None:

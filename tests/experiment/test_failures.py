@@ -178,6 +178,7 @@ def test_of_two_recipes_of_which_one_diverges_the_other_is_scored(lost: Any) -> 
     failed = record["recipes"]["b"]
     assert failed["failed"].startswith("3 of 3 runs failed (b-0-0-fold-0, b-0-0-fold-1, b-0-0-fold-2); the first: ")
     assert (failed["network"], failed["differs"]) == ("lenet5", {"optimizer.lr": 1e30})
+    assert record["recipes"]["a"]["differs"] == {"optimizer.lr": SMALL["optimizer"]["lr"]}
     assert json.loads((place / "record.json").read_text()) == record
     page = (place / "report.html").read_text()
     assert "B could not be trained" in page

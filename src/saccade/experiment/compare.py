@@ -128,8 +128,9 @@ def described(series: Series, how: Comparison, looked: Looked) -> Record:
         name: folder.read_record(series.settled.study.place / series.members(Folds(), name)[0].name) for name in found
     }
     first, images = next(iter(records.values())), next(iter(found.values())).ids
-    rows = {name: row(series, name, found[name], records[name]) for name in found}
-    rows |= {name: untrained(series, name, why) for name, why in looked.failed.items()}
+    rows = {name: row(found[name], records[name]) for name in found}
+    rows |= {name: {"network": series.recipes[name].network, "failed": why} for name, why in looked.failed.items()}
+    own = own_values(series.recipes)
     return {
         "folds": how.folds.count,
         "repeats": max(len(each.fold) for each in found.values()),
@@ -140,23 +141,16 @@ def described(series: Series, how: Comparison, looked: Looked) -> Record:
         "interval_level": 1 - terms.alpha,
         "images": len(images),
         "classes": first["classes"],
-        "recipes": {name: rows[name] for name in series.recipes},
+        "recipes": {name: {**rows[name], "differs": own[name]} for name in series.recipes},
         "fingerprint": first["images"]["fingerprint"],
         **({} if looked.budget is None else {"budget": {"seconds": how.budget, "round_seconds": looked.budget.seconds}}),
     }
 
 
-def untrained(series: Series, name: str, why: str) -> Record:
-    """What there is to say of a recipe of which a run has failed."""
-    recipe = series.recipes[name]
-    return {"network": recipe.network, "differs": differs(next(iter(series.recipes.values())), recipe), "failed": why}
-
-
-def row(series: Series, name: str, found: OutOfFold, record: Record) -> Record:
+def row(found: OutOfFold, record: Record) -> Record:
     return {
         "network": record["network"],
         "parameters": record["parameters"],
-        "differs": differs(next(iter(series.recipes.values())), series.recipes[name]),
         "accuracy": accuracy(found).to_dict(),
         "log_loss": statistics.log_loss(found.labels, found.mean),
         "repeats": len(found.fold),
@@ -164,7 +158,10 @@ def row(series: Series, name: str, found: OutOfFold, record: Record) -> Record:
     }
 
 
-def differs(base: Recipe, other: Recipe) -> dict[str, Any]:
-    """The fields in which a recipe differs from the first, with its own values."""
-    values = flat(other.model_dump(mode="json"))
-    return {name: values[name] for name in different_fields(base, other) if values[name] is not None}
+def own_values(recipes: Mapping[str, Recipe]) -> dict[str, dict[str, Any]]:
+    """Of each recipe its values for the fields in which they differ, but for the network and the plan of the machine."""
+    first, *others = recipes.values()
+    fields = dict.fromkeys(name for other in others for name in different_fields(first, other))
+    shown = [name for name in fields if name != "network" and not name.startswith("plan.")]
+    values = {name: flat(recipe.model_dump(mode="json")) for name, recipe in recipes.items()}
+    return {name: {field: own[field] for field in shown if own[field] is not None} for name, own in values.items()}

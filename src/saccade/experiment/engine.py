@@ -22,7 +22,7 @@ from saccade.experiment.study import Engine, Study, quietly
 from saccade.layers.fleet import stack
 from saccade.tasks import classify
 from saccade.training.fleet import Losses
-from saccade.training.plan import CLEARLY, device_of, images_per_second
+from saccade.training.plan import CLEARLY, Plan, device_of, images_per_second
 from saccade.writing import write_text
 
 ENGINES = ("auto", "serial", "processes", "batched")
@@ -60,13 +60,9 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
     """Measure how `runs` of the recipes train fastest on this machine; or read what was settled before."""
     file, first = study.place / SETTLED, next(iter(prepared.values()))
     if file.is_file():
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        if kept["fingerprint"] != first.store.fingerprint:
-            raise InputError(f"{study.place}: the images have changed since this study began; choose another --out")
-        found = {name: make_recipe(words) for name, words in kept["recipes"].items()}
-        chosen = Engine(**kept["engine"]) if engine == "auto" else Engine(engine, at_once(engine, first))
-        return Settled(replace(study, engine=chosen), found)
-    chosen = fastest(first, runs) if engine == "auto" else Engine(engine, at_once(engine, first))
+        return settled_before(study, first, engine)
+    images = trained_on(prepared, runs)
+    chosen = fastest(first, runs, images) if engine == "auto" else Engine(engine, at_once(engine, first))
     if chosen.kind == "processes" and not travels(study.data):
         if engine != "auto":
             raise InputError(
@@ -75,20 +71,34 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
         chosen = Engine()
     share = chosen.at_once if chosen.kind == "processes" else 1
     with threads(max(1, cores() // share)):
-        complete = {name: planned(each, runs, chosen.kind) for name, each in prepared.items()}
+        plans = planned(prepared, images, chosen.kind)
+    complete = {name: with_plan(each.recipe, plans[name]) for name, each in prepared.items()}
     words = {
         "engine": asdict(chosen),
         "fingerprint": first.store.fingerprint,
         "recipes": {name: recipe.model_dump(mode="json") for name, recipe in complete.items()},
     }
     write_text(file, json.dumps(words, indent=1) + "\n")
-    how = {
-        "serial": "one after the other",
-        "processes": f"{chosen.at_once} at a time, each in a process of its own",
-        "batched": f"up to {chosen.at_once} at a time, as one network",
-    }
-    yield Note(f"{runs} runs, {how[chosen.kind]}")
+    yield Note(f"{runs} runs, {chosen}; plan: {plans_in_words(plans)}")
     return Settled(replace(study, engine=chosen), complete)
+
+
+def settled_before(study: Study, first: Prepared, engine: str) -> Settled:
+    """What `settle` has written; another engine may be asked for."""
+    kept = json.loads((study.place / SETTLED).read_text(encoding="utf-8"))
+    if kept["fingerprint"] != first.store.fingerprint:
+        raise InputError(f"{study.place}: the images have changed since this study began; choose another --out")
+    found = {name: make_recipe(words) for name, words in kept["recipes"].items()}
+    chosen = Engine(**kept["engine"]) if engine == "auto" else Engine(engine, at_once(engine, first))
+    return Settled(replace(study, engine=chosen), found)
+
+
+def plans_in_words(plans: Mapping[str, Plan]) -> str:
+    """One where all are the same."""
+    different = dict.fromkeys(map(str, plans.values()))
+    if len(different) == 1:
+        return next(iter(different))
+    return "; ".join(f"{plan} ({', '.join(name for name in plans if str(plans[name]) == plan)})" for plan in different)
 
 
 def travels(data: Any) -> bool:
@@ -106,27 +116,44 @@ def at_once(engine: str, prepared: Prepared) -> int:
     return cores() if engine == "processes" else 1
 
 
-def planned(prepared: Prepared, runs: int, engine: str) -> Recipe:
-    """With the plan of this machine: all runs of a recipe compute with the same precision."""
-    prepared = by_torch(prepared) if engine == "batched" else prepared
-    return with_plan(prepared.recipe, choose_plan(prepared, runs))
+def trained_on(prepared: Mapping[str, Prepared], runs: int) -> int:
+    """How many images `runs` of these recipes train on in all, of each recipe as many."""
+    return sum(each.recipe.epochs * len(each.indices("train")) for each in prepared.values()) * runs // len(prepared)
+
+
+def planned(prepared: Mapping[str, Prepared], images: int, engine: str) -> dict[str, Plan]:
+    """The plans of this machine for the recipes, all of one precision: else that would be what differs."""
+    if engine == "batched":
+        prepared = {name: by_torch(each) for name, each in prepared.items()}
+    plans = {name: choose_plan(each, images) for name, each in prepared.items()}
+    if len({plan.precision for plan in plans.values()}) > 1:
+        exact = {name: with_wish(each, precision="fp32") for name, each in prepared.items()}
+        plans = {name: choose_plan(each, images) for name, each in exact.items()}
+    return plans
 
 
 def by_torch(prepared: Prepared) -> Prepared:
     """Without the images-last form, which a fleet of networks has not."""
-    return replace(prepared, recipe=prepared.recipe.changed(plan={"images_last": False}))
+    return with_wish(prepared, images_last=False)
 
 
-def fastest(prepared: Prepared, runs: int) -> Engine:
-    """The engine that has the runs done first, by the rates of training steps; the simplest unless another clearly is."""
-    together, images = rate(prepared, runs), runs * prepared.recipe.epochs * len(prepared.indices("train"))
+def with_wish(prepared: Prepared, **wish: Any) -> Prepared:
+    return replace(prepared, recipe=prepared.recipe.changed(plan=wish))
+
+
+def fastest(prepared: Prepared, runs: int, images: int) -> Engine:
+    """The engine that has the runs done first, by the rates of training steps; the simplest unless another clearly is.
+
+    `images`: on how many all of them train.
+    """
+    together = rate(prepared, images)
     if runs < 2 or images < together * START_SECONDS:  # done before another process has begun
         return Engine()
     seconds = {Engine(): images / together}
     count = min(cores(), runs)
     if count > 1 and device_of(prepared.recipe.plan.device) == "cpu":
         with threads(max(1, cores() // count)):
-            alone = rate(prepared, runs)
+            alone = rate(prepared, images)
         rounds = -(-runs // count)
         seconds[Engine("processes", count)] = START_SECONDS + rounds * (images / runs) / alone
     largest = at_once("batched", prepared)
@@ -138,17 +165,18 @@ def fastest(prepared: Prepared, runs: int) -> Engine:
 
 def foreseen(study: Study, prepared: Prepared, runs: int) -> float:
     """Seconds that the training steps of so many runs take by their measured rate; all else comes on top."""
-    count = min(study.engine.at_once, runs)
+    count, images = min(study.engine.at_once, runs), trained_on({"": prepared}, runs)
     with threads(max(1, cores() // count) if study.engine.kind == "processes" else torch.get_num_threads()):
-        together = rate(prepared, runs) * (count if study.engine.kind == "processes" else 1)
+        together = rate(prepared, images) * (count if study.engine.kind == "processes" else 1)
     if study.engine.kind == "batched":
         together = max(together, rate_of_fleet(prepared, count, together))
-    return runs * prepared.recipe.epochs * len(prepared.indices("train")) / together
+    return images / together
 
 
-def rate(prepared: Prepared, runs: int) -> float:
-    """Images a second of a training step with the threads that torch has now."""
-    return images_per_second(choose_plan(prepared, runs), new_network(prepared), shape_of(prepared), classify.loss) or 1.0
+def rate(prepared: Prepared, images: int) -> float:
+    """Images a second of a training step with the threads that torch has now, where runs train on so many images."""
+    plan = choose_plan(prepared, images)
+    return images_per_second(plan, new_network(prepared), shape_of(prepared), classify.loss) or 1.0
 
 
 def rate_of_fleet(prepared: Prepared, members: int, alone: float) -> float:

@@ -181,13 +181,14 @@ def check_network(prepared: Prepared) -> None:
         )
 
 
-def choose_plan(prepared: Prepared, runs: int = 1) -> Plan:
-    """The fastest way to train so many runs of the recipe; for few images none that takes long to be tried."""
+def choose_plan(prepared: Prepared, images: int | None = None) -> Plan:
+    """The fastest way to train on so many images (None: on those of one run); for few none that takes long to be tried."""
     recipe, preprocess = prepared.recipe, prepared.preprocess
     wishes = Wishes(**recipe.plan.model_dump(exclude={"micro_batch"}))
     batch = min(recipe.micro_batch, len(prepared.indices("train")))
     shape = (batch, preprocess.channels, preprocess.size, preprocess.size)
-    images = runs * recipe.epochs * len(prepared.indices("train"))
+    if images is None:
+        images = recipe.epochs * len(prepared.indices("train"))
     if images < WORTH_COMPILING and not wishes.images_last:
         wishes = replace(wishes, images_last=False)
     if images < MEASURED_STEPS * 4 * batch:  # measuring would take longer than it saves

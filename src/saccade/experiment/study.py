@@ -36,6 +36,14 @@ class Engine:
     kind: str = "serial"
     at_once: int = 1
 
+    def __str__(self) -> str:
+        words = {
+            "serial": "one after the other",
+            "processes": f"{self.at_once} at a time, each in a process of its own",
+            "batched": f"up to {self.at_once} at a time, as one network",
+        }
+        return words[self.kind]
+
 
 @dataclass(frozen=True)
 class Study:

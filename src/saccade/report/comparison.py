@@ -156,7 +156,7 @@ def recipes(rows: Mapping[str, Record]) -> str:
         [
             tag("b", text(name)),
             text(row["network"]),
-            text(", ".join(f"{field} {value}" for field, value in row["differs"].items()) or "as asked for"),
+            text(", ".join(f"{field} {value}" for field, value in row["differs"].items()) or "–"),
             *(["–"] * 5 if "failed" in row else measures(row)),
         ]
         for name, row in rows.items()
