@@ -27,6 +27,7 @@ from saccade.seeds import derive
 from saccade.tasks import classify
 from saccade.training import checkpoint
 from saccade.training.allocator import keep_freed_memory
+from saccade.training.cores import cores_of_their_own
 from saccade.training.disturbance import Disturbance
 from saccade.training.footprint import Peak
 from saccade.training.interrupt import Interruption
@@ -135,7 +136,7 @@ class Fit:
 
     def work(self) -> Work[None]:
         """Train to the end; Interrupted after Ctrl-C, with a checkpoint of that very step."""
-        with Interruption() as interruption, Peak(self.plan.device) as peak:
+        with Interruption() as interruption, Peak(self.plan.device) as peak, cores_of_their_own():
             if self.saved == -math.inf:
                 self.keep()
             while not self.ended():

@@ -15,12 +15,14 @@ from saccade.data.preprocess import Preprocess, pixels_to_float
 from saccade.experiment import folder
 from saccade.reading import read_npz
 from saccade.tasks import classify
+from saccade.training.cores import cores_of_their_own
 from saccade.training.steps import is_out_of_memory
 from saccade.writing import replacing
 
 EVALUATION_BATCH = 32
 
 
+@cores_of_their_own()
 def probabilities(network: nn.Module, preprocess: Preprocess, resident: Resident, indices: np.ndarray) -> np.ndarray:
     """(N, classes) float32, in full precision whatever the plan of training: what evaluate, predict and export share."""
     size = EVALUATION_BATCH

@@ -26,6 +26,7 @@ from saccade.optim.landscape import filter_normalized, heights
 from saccade.optim.sharpness import full_space, keskar_sharpness, random_subspace
 from saccade.optim.surface import Surface, loss_surface
 from saccade.seeds import derive
+from saccade.training.cores import cores_of_their_own
 
 Record = dict[str, Any]
 
@@ -77,15 +78,17 @@ def sharpness(run: Path, settings: Settings, data: Any = None) -> Work[Record]:
     found = yield from training_images(run, record, loaded.preprocess, data)
     samples = subsamples(found, settings, derive(record["seed"], "sharpness"))
     surfaces = [surface_of(loaded, found, sample, settings.precision) for sample in samples]
-    measures = yield from measured(surfaces, record["seed"])
+    with cores_of_their_own():
+        measures = yield from measured(surfaces, record["seed"])
     about = {key: record[key] for key in ("run", "network", "data", "seed")}
     about |= {"images": len(samples[0]), "subsamples": len(samples), "weights": len(surfaces[0].origin)}
     result = about | {"precision": settings.precision, "measures": measures}
     if settings.surface:
         seeds = [derive(record["seed"], "direction", axis) for axis in range(2)]
         directions = [filter_normalized(loaded.network, torch.Generator().manual_seed(seed)) for seed in seeds]
-        result["line"] = yield from losses_on_grid(surfaces, directions[:1], LINE)
-        result["plane"] = yield from losses_on_grid(surfaces, directions, PLANE)
+        with cores_of_their_own():
+            result["line"] = yield from losses_on_grid(surfaces, directions[:1], LINE)
+            result["plane"] = yield from losses_on_grid(surfaces, directions, PLANE)
     return result
 
 

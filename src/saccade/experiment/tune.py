@@ -14,6 +14,7 @@ from saccade.experiment.fit import Fit, Position
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import check_network, choose_plan
 from saccade.experiment.setup import prepare
+from saccade.training.cores import cores_of_their_own
 from saccade.training.steps import Batch
 
 Record = dict[str, Any]
@@ -41,11 +42,12 @@ def tune_rate(recipe: Recipe, low: float, high: float, steps: int, data: Any = N
     fit = Fit(prepared, plan, Path(), Position())
     rates = np.geomspace(low, high, steps)
     losses: list[float] = []
-    for i, step in enumerate(fit.trainer.steps(at_rates(fit, rates))):
-        losses.append(step.loss.item())
-        yield Progress("trying rates", i + 1, steps)
-        if not math.isfinite(losses[-1]) or (i >= LEAST and smoothed(losses)[-1] > DIVERGED * min(smoothed(losses))):
-            break
+    with cores_of_their_own():
+        for i, step in enumerate(fit.trainer.steps(at_rates(fit, rates))):
+            losses.append(step.loss.item())
+            yield Progress("trying rates", i + 1, steps)
+            if not math.isfinite(losses[-1]) or (i >= LEAST and smoothed(losses)[-1] > DIVERGED * min(smoothed(losses))):
+                break
     finite = [loss for loss in losses if math.isfinite(loss)]
     return {"rule": prepared.recipe.optimizer.rule, "network": prepared.recipe.network, **suggested(rates, finite)}
 

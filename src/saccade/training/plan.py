@@ -18,6 +18,7 @@ from saccade.data.cache import cache_folder
 from saccade.errors import InputError, suggestion
 from saccade.layers.images_last import images_last, suits
 from saccade.training.allocator import keep_freed_memory
+from saccade.training.cores import cores_of_their_own
 from saccade.training.steps import Objective
 
 MEASURED_STEPS = 5
@@ -153,6 +154,7 @@ def fastest(rates: list[tuple[Plan, float]]) -> tuple[Plan, float]:
     return best if best[1] > CLEARLY * rates[0][1] else rates[0]
 
 
+@cores_of_their_own()
 def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     """The median rate of forward and backward after one to warm up; 0 where this plan does not run at all."""
     keep_freed_memory()  # as training will
