@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from saccade.statistics.repeated import mean_squares
 
@@ -109,7 +109,7 @@ def _half_width(components: Components, repeats: int, seeds: int, images: int) -
         return inf
     squares = of_images**2 / max(1, images - 1) + of_runs**2 / max(1, runs - 1)
     freedom = (of_images + of_runs) ** 2 / squares if squares else inf
-    return float(stats.t.ppf(0.975, freedom)) * error
+    return float(special.stdtrit(freedom, 0.975)) * error
 
 
 def power(effect: float, error: float, freedom: float, level: float = 0.95) -> float:
@@ -121,5 +121,7 @@ def power(effect: float, error: float, freedom: float, level: float = 0.95) -> f
         raise ValueError(f"an error of at least 0 and degrees of freedom above 0 are needed, not {error} and {freedom}")
     if error == 0:
         return float(effect != 0)
-    bar, shift = float(stats.t.ppf((1 + level) / 2, freedom)), abs(effect) / error
+    bar, shift = float(special.stdtrit(freedom, (1 + level) / 2)), abs(effect) / error
+    from scipy import stats  # takes as long to import as all else that statistics need
+
     return float(stats.nct.sf(bar, freedom, shift) + stats.nct.sf(bar, freedom, -shift))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from saccade.statistics.contrast import Contrast
 from saccade.statistics.interval import Estimate
@@ -61,4 +61,4 @@ def five_by_two_f(differences: np.ndarray) -> FTest:
     below = float(differences.var(axis=1).sum()) * 4
     if below == 0:
         return FTest(0.0 if above == 0 else float("inf"), float(above == 0))
-    return FTest(above / below, float(stats.f.sf(above / below, 10, 5)))
+    return FTest(above / below, float(special.fdtrc(10, 5, above / below)))

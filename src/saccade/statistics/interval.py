@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from math import sqrt
 from statistics import NormalDist
 
-from scipy.optimize import brentq
 from scipy.special import betaincinv
 
 
@@ -71,6 +70,8 @@ def tango(only_a: float, only_b: float, n: float, level: float = 0.95) -> Estima
 
 def _tango_upper(less: float, more: float, n: float, z: float) -> float:
     """The largest difference whose score is not below -z: a root of the score's equation, squared to have no poles."""
+    from scipy.optimize import brentq  # which takes longer to import than what most runs need of statistics
+
     met = (more - less) / n
     if met == 1:
         return 1.0

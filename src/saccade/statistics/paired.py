@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from saccade.statistics.bootstrap import CHUNK, acceleration, bca_limits, resampled
 from saccade.statistics.grouped import by_group, ratio, worth
@@ -33,7 +33,7 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
     if right_a.shape != right_b.shape or right_a.ndim != 1:
         raise ValueError(f"outcomes of both are (N,), of the same images, not {right_a.shape} and {right_b.shape}")
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    return McNemar(only_a, only_b, min(1.0, float(2 * stats.binom.cdf(min(only_a, only_b), only_a + only_b, 0.5))))
+    return McNemar(only_a, only_b, min(1.0, float(2 * special.bdtr(min(only_a, only_b), only_a + only_b, 0.5))))
 
 
 def permutation_test(

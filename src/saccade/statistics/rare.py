@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from saccade.statistics.contrast import Contrast
 from saccade.statistics.interval import Estimate, proportion
@@ -56,7 +56,7 @@ def bounded(found: Contrast, seen: int, whole: float, level: float = 0.95) -> Es
     value = min(1.0, max(0.0, found.value))
     room = value * (1 - value)
     steady = steadied(found, room / whole, seen)
-    wider = float(stats.t.ppf((1 + level) / 2, steady.freedom) / stats.norm.ppf((1 + level) / 2))
+    wider = float(special.stdtrit(steady.freedom, (1 + level) / 2) / special.ndtri((1 + level) / 2))
     count = max(1.0, effective(steady, room, whole) / wider**2)
     limits = proportion(min(value * count, count), count, level)
     return Estimate(found.value, min(limits.low, found.value), max(limits.high, found.value), found.n)
