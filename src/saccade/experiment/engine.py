@@ -58,6 +58,7 @@ def prepare_all(recipes: Mapping[str, Recipe], data: Any = None) -> Work[dict[st
 
 def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: str = "auto") -> Work[Settled]:
     """Measure how `runs` of the recipes train fastest on this machine; or read what was settled before."""
+    study.tally.planned = runs
     file, first = study.place / SETTLED, next(iter(prepared.values()))
     if file.is_file():
         kept = json.loads(file.read_text(encoding="utf-8"))
@@ -87,7 +88,7 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
         "processes": f"{chosen.at_once} at a time, each in a process of its own",
         "batched": f"up to {chosen.at_once} at a time, as one network",
     }
-    yield Note(f"{runs} runs, {how[chosen.kind]}")
+    yield Note(f"{runs} run{'s' if runs > 1 else ''}, {how[chosen.kind]}")
     return Settled(replace(study, engine=chosen), complete)
 
 
