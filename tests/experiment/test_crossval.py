@@ -77,6 +77,25 @@ def test_inner_folds_choose_and_outer_folds_report(nested: Any, digits: Any) -> 
             assert ((inner["parts"] == "test") == (outer["parts"] == "test")).all()
 
 
+def test_the_scores_of_a_cross_validation_say_what_their_intervals_hold_for(
+    nested: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, place = nested
+    assert main(["evaluate", str(place)]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert len(lines) == len(record["scores"]["out_of_fold"])
+    assert all(line.startswith("out of fold ") for line in lines)
+    over_folds, over_images = said.err.splitlines()
+    assert over_folds.startswith("The interval of the accuracy is over folds")
+    assert over_images.startswith("The others are for the networks of the first division alone")
+    page = (place / "report.html").read_text()
+    assert over_folds in page
+    assert over_images in page
+    assert "out of fold" in page
+    assert "out_of_fold" not in page
+
+
 @dataclass
 class Reading:
     """The run that read images, whether its training had ended by then, and which images."""

@@ -171,6 +171,17 @@ def on_all(recipe: Recipe) -> Recipe:
     return recipe.changed(split=split, checkpoint={"select": "last"}, stop={"patience": None})
 
 
+def intervals(record: Record) -> tuple[str, str]:
+    """What the intervals of the scores hold for: that of the accuracy, and the others."""
+    n = record["scores"]["out_of_fold"]["accuracy"]["n"]
+    grouped = f"{record['units']:,} groups of images (duplicates belong together too)"
+    return (
+        "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds.",
+        "The others are for the networks of the first division alone: Wilson's, for as many images as each score counts "
+        f"for, over {grouped if record['units'] < n else 'images'}.",
+    )
+
+
 def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
     """Scores: the mean over folds with its interval, and, of the first repeat, all else that a run has."""
     classes, likely = tuple(first["classes"]), found.probabilities[0, 0]
