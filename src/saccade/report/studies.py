@@ -164,11 +164,14 @@ def effects(rows: Sequence[Record]) -> str:
         ]
         for row in rows
     ]
-    return table(("change", "difference", "", "95 % interval", "p, among all rows", "accuracy"), cells, numbers=2)
+    return table(
+        ("change", "difference", "percentage points", "95 % interval", "p, among all rows", "accuracy"), cells, numbers=2
+    )
 
 
 def signed(value: float) -> str:
-    return f"{100 * value:+.2f}\u202f%".replace("-", "−")
+    """A difference of two shares in percentage points."""
+    return f"{100 * value:+.2f}".replace("-", "−")
 
 
 def forest(found: Record, top: float) -> str:
