@@ -31,7 +31,15 @@ class Epoch:
     total: int
 
 
-Event = Note | Progress | Epoch
+@dataclass(frozen=True)
+class Ended:
+    """One of several runs has come to its end, with this result in words; whoever knows the others counts it."""
+
+    name: str
+    result: str
+
+
+Event = Note | Progress | Epoch | Ended
 Work = Generator[Event, None, Result]
 
 

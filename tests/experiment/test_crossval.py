@@ -77,6 +77,25 @@ def test_inner_folds_choose_and_outer_folds_report(nested: Any, digits: Any) -> 
             assert ((inner["parts"] == "test") == (outer["parts"] == "test")).all()
 
 
+def test_the_scores_of_a_cross_validation_say_what_their_intervals_hold_for(
+    nested: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, place = nested
+    assert main(["evaluate", str(place)]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert len(lines) == len(record["scores"]["out_of_fold"])
+    assert all(line.startswith("out of fold ") for line in lines)
+    over_folds, over_images = said.err.splitlines()
+    assert over_folds.startswith("The interval of the accuracy is over folds")
+    assert over_images.startswith("The others are for the networks of the first division alone")
+    page = (place / "report.html").read_text()
+    assert over_folds in page
+    assert over_images in page
+    assert "out of fold" in page
+    assert "out_of_fold" not in page
+
+
 @dataclass
 class Reading:
     """The run that read images, whether its training had ended by then, and which images."""
@@ -221,6 +240,19 @@ def test_bias_and_variance_add_up_and_fall_with_more_images(digits: Any, tmp_pat
     assert "The error is lowest at split.images 200" in (tmp_path / "study" / "report.html").read_text()
 
 
+def test_bias_and_variance_of_one_recipe_are_a_sentence_and_a_table(digits: Any, tmp_path: Path) -> None:
+    work = commands.bias_variance(digits, None, 2, "serial", tmp_path / "study", **SMALL | {"epochs": 1})
+    notes: list[str] = []
+    (row,) = finish(work, lambda event: notes.append(getattr(event, "text", "")))["rows"]
+    loss = {name: row["log_loss"][name]["value"] for name in ("error", "bias", "variance")}
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert f"<h1>{100 * loss['bias'] / loss['error']:.1f}\u202f% of the log loss is bias</h1>" in page
+    assert "lowest at" not in page
+    assert "at each value" not in page
+    assert "<svg" not in page
+    assert f"epochs 1: log loss {loss['error']:.3f} = bias {loss['bias']:.3f} + variance {loss['variance']:.3f}" in notes
+
+
 @pytest.fixture(scope="module")
 def grouped(digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The digits as files with a column of 30 groups, ten images each."""
@@ -307,6 +339,21 @@ def test_a_learning_curve_doubles_its_images(digits: Any, tmp_path: Path) -> Non
     gain = record["rows"][-1]["gain"]
     values = [row["accuracy"]["value"] for row in record["rows"]]
     assert gain["value"] == pytest.approx(values[-1] - values[-2])
+
+
+def test_a_learning_curve_says_why_its_sizes_are_others_and_gains_points(digits: Any, tmp_path: Path) -> None:
+    notes: list[str] = []
+    work = commands.learning_curve(digits, [48, 100], 2, "serial", tmp_path / "study", **SMALL | {"epochs": 2})
+    rows = finish(work, lambda event: notes.append(getattr(event, "text", "")))["rows"]
+    others = [f"{row['images']} in place of {row['value']}" for row in rows if row["images"] != row["value"]]
+    assert others
+    said = f"Each class gives its share of the images, rounded: {', '.join(others)}."
+    assert said in notes
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert said in page
+    gained = f"{100 * rows[1]['gain']['value']:+.2f}".replace("-", "−")
+    assert f"it gained {gained} (" in page
+    assert ") percentage points; while" in page
 
 
 def test_one_value_leaves_nothing_to_choose_and_that_is_said(digits: Any, tmp_path: Path) -> None:

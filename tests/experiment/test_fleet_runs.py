@@ -72,7 +72,8 @@ def test_members_train_as_alone(digits: Any, tmp_path: Path, monkeypatch: pytest
     train(tmp_path / "alone", digits, members, Engine())
     now = "fleet"
     records, said = train(tmp_path / "fleet", digits, members)
-    assert [note.split(":")[0] for note in said] == [member.name for member in members]
+    lines = [f"[{i}/{len(members)}] {member.name}" for i, member in enumerate(members, 1)]
+    assert [note.split(":")[0] for note in said] == lines
     assert not list((tmp_path / "fleet").glob("fleet-*"))
     sizes = set()
     for member in members:
@@ -141,7 +142,7 @@ def test_a_member_that_diverges_fails_alone(digits: Any, tmp_path: Path) -> None
     assert words[0] == words[1]
     assert "the loss is nan at step 3 (epoch 1); the last good state, of step 0, is in" in words[1]
     assert (tmp_path / "fleet" / "bad" / "checkpoint.pt").is_file()
-    assert f"bad: failed: {fleet['bad']['failed']}" in said
+    assert f"[1/3] bad: failed: {fleet['bad']['failed']}" in said
     for name in ("good-0", "good-1"):
         assert distance(tmp_path / "fleet" / name, tmp_path / "alone" / name) < 1e-5
     again, _ = train(tmp_path / "fleet", digits, members)

@@ -18,7 +18,7 @@ from saccade.cli import main
 from saccade.inspection.memory import STATE, training_memory
 from saccade.inspection.summary import folded, main_rows
 from saccade.inspection.table import layer_table
-from saccade.inspection.text import inspection
+from saccade.inspection.text import inspection, pictured
 from saccade.inspection.trace import UNUSED, trace
 from saccade.optim import freeze
 from saccade.zoo import find
@@ -347,3 +347,26 @@ def test_filter_and_arithmetic_from_the_command_line(
     for words in (["filter", photo, "--kernel", "blurr", "-o", "x.png"], ["arithmetic", "padding", "9", "--kernel", "4"]):
         assert main(words) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_pictures_of_a_run_are_told_as_totals_are() -> None:
+    told = pictured(
+        {
+            "file": "run/effective.png",
+            "part": "stages.1",
+            "images": 1200,
+            "effective_side": 15.033296378372908,
+            "theoretical": [16, 20],
+            "files": ["run/maps.png", "run/effective.png"],
+        }
+    )
+    rows = [(line[:36].rstrip(), line[36:]) for line in told.splitlines()]
+    assert rows == [
+        ("part of the network", "stages.1"),
+        ("images", "1,200"),
+        ("receptive field", "16x20"),
+        ("really used, as a square", "15"),
+        ("picture", "run/maps.png"),
+        ("picture", "run/effective.png"),
+    ]
+    assert pictured({"file": "run/maps.png", "files": ["run/maps.png"]}) == f"{'picture':<36}run/maps.png"

@@ -78,6 +78,24 @@ def test_without_a_test_part_the_page_says_so(tmp_path: Path) -> None:
     assert "There is no test part" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_run_on_all_images_points_to_the_score_of_its_cross_validation(tmp_path: Path) -> None:
+    place, fields = tmp_path / "study", {"network": "lenet5", "images": {"size": 28}, "epochs": 2}
+    split = {"images": 100}
+    record = saccade.crossval("digits", folds=2, final=True, engine="serial", out=place, split=split, **fields)
+    page = (place / "final" / "report.html").read_text(encoding="utf-8")
+    score = record["scores"]["out_of_fold"]["accuracy"]
+    assert f"{100 * score['value']:.1f}\u202f% of the images" in page
+    assert '<a href="../report.html">the page of the cross-validation</a>' in page
+    assert page.count(">train</span>") == 2
+    assert ">validation</span>" not in page
+    assert "95 % interval</th>" not in page  # of a table of scores
+    shutil.copytree(place / "final", tmp_path / "alone")
+    page = write_report(tmp_path / "alone", {}).read_text(encoding="utf-8")
+    assert "scores it on labelled images that it has not seen" in page
+    assert "<a href" not in page
+    assert ">validation</span>" in write_report(place / "run-0-0-fold-0", {}).read_text(encoding="utf-8")
+
+
 def test_many_classes_become_a_list_of_pairs(run: Path, tmp_path: Path) -> None:
     import json
 

@@ -123,8 +123,9 @@ def table_of_scores(record: dict[str, Any]) -> str:
     if not record["scores"]:
         return "no scores: nothing was held back from training to measure this run by; name labelled images to score it on"
     for part, scores in record["scores"].items():
+        where = part.replace("_", " ")
         for name, s in scores.items():
-            lines.append(f"{part:<11} {name:<18} {s['value']:.4f}  ({s['low']:.4f} to {s['high']:.4f}, n = {s['n']:,})")
+            lines.append(f"{where:<11} {name:<18} {s['value']:.4f}  ({s['low']:.4f} to {s['high']:.4f}, n = {s['n']:,})")
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ def inspect(parser: Parser, words: list[str]) -> int:
         raise InputError(f"depth: at least 1, not {depth}")
 
     from saccade import commands
-    from saccade.inspection.text import inspection, side_by_side
+    from saccade.inspection.text import inspection, pictured, side_by_side
 
     files, part = [options.pop("draw"), options.pop("html")], options.pop("part")
     maps, images = options.pop("maps"), options.pop("effective")
@@ -26,7 +26,7 @@ def inspect(parser: Parser, words: list[str]) -> int:
     made += [commands.effective(names[0], images, part=part)] if images else []
     if made:
         found = {**made[-1], "files": [each["file"] for each in made]}
-        return answer(found, as_json, lambda r: ", ".join(f"{name}: {value}" for name, value in r.items()))
+        return answer(found, as_json, pictured)
     for file in filter(None, files):
         drawn = commands.draw(names[0], file, depth or 2, part, **options)
         print(f"wrote {drawn['file']}", file=sys.stderr)

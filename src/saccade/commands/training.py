@@ -93,6 +93,7 @@ def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[R
     Images on which the run has trained or selected are recognized by their pixels and not scored.
     """
     from saccade.experiment import model
+    from saccade.experiment.crossval import intervals
     from saccade.experiment.predict import evaluate as work
 
     record = folder.read_record(Path(run))
@@ -100,6 +101,7 @@ def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[R
         raise InputError(f"{run}: this is a study of several runs; name one of the run folders in it")
     if data is None:
         if views == "center":
+            yield from map(Note, intervals(record) if "out_of_fold" in record["scores"] else ())
             return record
         data = make_recipe(read_recipe(Path(run) / folder.RECIPE)).data
     start = time.monotonic()

@@ -152,7 +152,6 @@ def tried(study: Study, ablation: Ablation, recipe: Recipe, found: Sequence[Chan
     base = yield from study.runs(ablation.members(recipe, "as-it-is"))
     if failed := [record["failed"] for record in base.values() if "failed" in record]:
         raise InputError(f"ablate: the recipe itself cannot be trained: {failed[0]}")
-    yield Note(f"{len(found) * len(base)} more runs of {recipe.epochs} epochs")
     rows = []
     for change in found:
         records = yield from study.runs(ablation.members(change.recipe, f"{change.word} {change.regularizer}"))

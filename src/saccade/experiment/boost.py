@@ -151,7 +151,7 @@ class Series:
             right = float((votes.argmax(1) == store.labels[validation]).mean()) if len(validation) else None
             rounds.append(Round(weighted, error, vote, right))
             so_far = "" if right is None else f", {i} together {right:.4f} on validation"
-            yield Note(f"[{i}/{len(members)}] {member.name}: weighted error {error:.4f}, vote {vote:.2f}{so_far}")
+            yield Note(f"{member.name}: weighted error {error:.4f}, vote {vote:.2f}{so_far}")
             if not wrong.any():
                 return rounds, [(yield from self.learned(i, len(members)))]
             weights = reweighted(weights, wrong, vote)

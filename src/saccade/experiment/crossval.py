@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,8 @@ def chosen_once(study: Study, how: CrossValidation, members: Sequence[Member]) -
     """What was chosen before, where it was: outer runs that are done were trained with it."""
     file = study.place / "chosen.json"
     if file.is_file():
+        inner = [each.name for member in members for each in chain(*searched(how, member))]
+        study.tally.meet(inner, inner)
         return json.loads(file.read_text(encoding="utf-8"))
     chosen = yield from choose(study, how, members)
     write_text(file, json.dumps(chosen, indent=1) + "\n")
@@ -112,8 +114,8 @@ def choose(study: Study, how: CrossValidation, members: Sequence[Member]) -> Wor
     """For each member the choice whose mean accuracy on the inner folds is the highest; the first of equals."""
     if len(how.choices) == 1:
         return [how.choices[0]] * len(members)
-    searches = [inner_members(how, member) for member in members]
-    records = yield from study.runs([each for search in searches for row in search for each in row])
+    searches = [searched(how, member) for member in members]
+    records = yield from study.runs([each for search in searches for each in chain(*search)])
     chosen = []
     for member, search in zip(members, searches, strict=True):
         scores = [np.mean([validation_accuracy(records[each.name]) for each in row]) for row in search]
@@ -126,9 +128,11 @@ def choose(study: Study, how: CrossValidation, members: Sequence[Member]) -> Wor
     return chosen
 
 
-def inner_members(how: CrossValidation, member: Member) -> list[list[Member]]:
-    """A row for each choice, in it a run for each inner fold; the outer fold is not read."""
-    rows = []
+def searched(how: CrossValidation, member: Member) -> list[list[Member]]:
+    """A row for each choice, in it a run for each inner fold; the outer fold is not read. None for a single choice."""
+    rows: list[list[Member]] = []
+    if len(how.choices) == 1:
+        return rows
     for i, choice in enumerate(how.choices):
         # The inner fold scores the choice: nothing else may be decided by it
         recipe = changed_fields(member.recipe, choice).changed(checkpoint={"select": "last"}, stop={"patience": None})
@@ -165,6 +169,17 @@ def on_all(recipe: Recipe) -> Recipe:
     """No image is held back, so nothing is decided by one."""
     split = {"outer": None, "test": 0, "validation": 0}
     return recipe.changed(split=split, checkpoint={"select": "last"}, stop={"patience": None})
+
+
+def intervals(record: Record) -> tuple[str, str]:
+    """What the intervals of the scores hold for: that of the accuracy, and the others."""
+    n = record["scores"]["out_of_fold"]["accuracy"]["n"]
+    grouped = f"{record['units']:,} groups of images (duplicates belong together too)"
+    return (
+        "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds.",
+        "The others are for the networks of the first division alone: Wilson's, for as many images as each score counts "
+        f"for, over {grouped if record['units'] < n else 'images'}.",
+    )
 
 
 def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:

@@ -90,6 +90,8 @@ def learning_curve(
         row, by_seed = measured(found.study, point, units)
         rows, last = [*rows, row | gain(last, by_seed, units)], by_seed
         yield Note(grown(row))
+    if words := by_class(rows):
+        yield Note(words)
     return (yield from described(found, recipe, rows))
 
 
@@ -107,6 +109,12 @@ def grown(row: Record) -> str:
     return (
         f"{row['images']:,} images: accuracy {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f}){fewer(row)}"
     )
+
+
+def by_class(rows: Sequence[Record]) -> str:
+    """Why sizes are not quite those that were asked for; nothing where all are."""
+    other = [f"{row['images']:,} in place of {row['value']:,}" for row in rows if row["images"] != row["value"]]
+    return f"Each class gives its share of the images, rounded: {', '.join(other)}." if other else ""
 
 
 def fewer(row: Record) -> str:
@@ -246,7 +254,7 @@ def decompositions(likely: np.ndarray, labels: np.ndarray, units: np.ndarray) ->
 
 def words_of(field: str, row: Record) -> str:
     found = row["log_loss"]
-    parts = ", ".join(f"{name} {found[name]['value']:.3f}" for name in ("bias", "variance"))
+    parts = " + ".join(f"{name} {found[name]['value']:z.3f}" for name in ("bias", "variance"))
     return f"{field} {row['value']}: log loss {found['error']['value']:.3f} = {parts}{fewer(row)}"
 
 

@@ -58,6 +58,7 @@ def prepare_all(recipes: Mapping[str, Recipe], data: Any = None) -> Work[dict[st
 
 def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: str = "auto") -> Work[Settled]:
     """Measure how `runs` of the recipes train fastest on this machine; or read what was settled before."""
+    study.tally.planned = runs
     file, first = study.place / SETTLED, next(iter(prepared.values()))
     if file.is_file():
         return settled_before(study, first, engine)
@@ -79,7 +80,7 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
         "recipes": {name: recipe.model_dump(mode="json") for name, recipe in complete.items()},
     }
     write_text(file, json.dumps(words, indent=1) + "\n")
-    yield Note(f"{runs} runs, {chosen}; plan: {plans_in_words(plans)}")
+    yield Note(f"{runs} run{'s' if runs > 1 else ''}, {chosen}; plan: {plans_in_words(plans)}")
     return Settled(replace(study, engine=chosen), complete)
 
 

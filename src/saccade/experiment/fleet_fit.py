@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saccade.errors import InputError
-from saccade.events import Note, Progress, Work, finish
+from saccade.events import Ended, Progress, Work, finish
 from saccade.experiment import assemble, folder
 from saccade.experiment.feed import Batch
 from saccade.experiment.fit import READ_EVERY, Fit, Interrupted
@@ -114,7 +114,7 @@ class FleetFit:
                 self.found[fit.run.name] = finish(complete_run(fit))
             except InputError as error:
                 self.found[fit.run.name] = {"failed": str(error)}
-            yield Note(f"{fit.run.name}: {result(self.found[fit.run.name])}")
+            yield Ended(fit.run.name, result(self.found[fit.run.name]))
         self.leave(ended)
 
     def epoch(self, interruption: Interruption, peak: Peak) -> Work[None]:
@@ -213,7 +213,7 @@ class FleetFit:
             except InputError as error:
                 failed.append(fit)
                 self.found[fit.run.name] = {"failed": str(error)}
-                yield Note(f"{fit.run.name}: failed: {error}")
+                yield Ended(fit.run.name, result(self.found[fit.run.name]))
         last = checkpoint.load(self.file)["members"] if failed and self.file.is_file() else {}
         for fit in failed:
             if fit.run.name in last:

@@ -192,6 +192,8 @@ def second_look(series: Series, folds: Folds, first: Looked) -> Work[Looked]:
         return replace(first, budget=replace(first.budget, ended=True))
     if settled := [name for name in first.found if name not in first.undecided]:
         yield Note(f"settled after one round, and trained no more: {', '.join(settled)}")
+    further = (folds.repeats - 1) * replace(folds, repeats=1).runs * len(first.undecided)
+    yield series.settled.study.tally.more(further, "the other rounds that the budget pays for")
     failed = series.failed(folds, (yield from series.train(folds, first.undecided)))
     left_of(series, first.failed | failed)
     still = [name for name in first.undecided if name not in failed]

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from saccade.errors import InputError
-from saccade.events import Note, Progress, Work
+from saccade.events import Ended, Progress, Work
 from saccade.experiment.fit import Interrupted
 from saccade.experiment.recipe import Recipe
 from saccade.training.interrupt import Interruption
@@ -116,13 +116,13 @@ def in_processes(members: Sequence[Member], count: int, place: Path, data: Any) 
                 continue
             if kind == "epoch":
                 epochs += 1
-                yield Progress(f"{len(found)} of {len(members)} runs done, epochs", epochs, planned)
+                yield Progress(f"{len(members)} runs, epochs", epochs, planned)
                 continue
             name, worker.member = worker.member, ""
             if kind == "interrupted":  # by somebody else's signal
                 raise Interrupted(str(place / name))
             found[name] = words[0] if kind == "done" else {"failed": words[0]}
-            yield Note(f"[{len(found)}/{len(members)}] {name}: {result(found[name])}")
+            yield Ended(name, result(found[name]))
             if waiting and worker.process.poll() is None:
                 worker.train(waiting.popleft())
     if waiting:

@@ -102,9 +102,12 @@ def search(study: Study, recipe: Recipe, count: int) -> Work[dict[float, float]]
     usual = find_rule(recipe.optimizer.rule).default_lr
     found: dict[float, float] = {}
     steps = [i - count // 2 for i in range(count)]
-    for _ in range(WIDEN + 1):
+    for widened in range(WIDEN + 1):
         rates = [float(f"{usual * FACTOR**i:.3g}") for i in steps]
-        found |= yield from tried(study, recipe, [rate for rate in rates if rate not in found])
+        new = [rate for rate in rates if rate not in found]
+        if widened:
+            yield study.tally.more(len(new), f"{recipe.optimizer.rule}: the best rate so far is at the edge of those tried")
+        found |= yield from tried(study, recipe, new)
         ordered = sorted(found)
         best = ordered.index(max(ordered, key=lambda rate: found[rate]))
         if count == 1 or 0 < best < len(ordered) - 1:

@@ -6,14 +6,14 @@ A study that was stopped goes on with the same words and folder: finished runs a
 import json
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from saccade.errors import InputError
-from saccade.events import Event, Note, Progress, Work, retold
+from saccade.events import Ended, Event, Progress, Work, retold
 from saccade.experiment import folder, outcome
 from saccade.experiment.claim import claim
 from saccade.experiment.division import units_among
@@ -21,6 +21,7 @@ from saccade.experiment.fleet import Fleets
 from saccade.experiment.processes import Member, in_processes, result
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import resume, train
+from saccade.experiment.tally import Tally
 from saccade.writing import write_text
 
 Record = dict[str, Any]
@@ -56,6 +57,7 @@ class Study:
     data: Any = None
     engine: Engine = Engine()
     looks: int = 1
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def processes(self) -> int:
@@ -66,8 +68,15 @@ class Study:
         """The record of every member by its name; {"failed": why} for one that could not be trained to its end."""
         found = {m.name: folder.read_record(self.place / m.name) for m in members if self.is_finished(m)}
         left = [member for member in members if member.name not in found]
-        if found and left:
-            yield Note(f"{len(found)} of {len(members)} runs are done already")
+        self.tally.meet([member.name for member in members], found)
+        if left:
+            yield from self.tally.begin()
+            found |= yield from retold(self.train(left), self.tally.numbered)
+        return {member.name: found[member.name] for member in members}
+
+    def train(self, left: Sequence[Member]) -> Work[dict[str, Record]]:
+        """As `runs`, of members of which none is finished."""
+        found: dict[str, Record] = {}
         if self.engine.kind == "batched" and len(left) > 1:
             found |= yield from Fleets(self.place, self.data, self.engine.at_once).runs(left)
             left = [member for member in left if member.name not in found]
@@ -75,17 +84,16 @@ class Study:
             found |= yield from in_processes(left, self.processes, self.place, self.data)
         else:
             found |= yield from self.one_by_one(left)
-        return {member.name: found[member.name] for member in members}
+        return found
 
     def one_by_one(self, members: Sequence[Member]) -> Work[dict[str, Record]]:
         found: dict[str, Record] = {}
-        for i, member in enumerate(members, start=1):
+        for member in members:
             try:
                 found[member.name] = yield from quietly(self.run(member), member.name)
             except InputError as error:
                 found[member.name] = {"failed": str(error)}
-            if len(members) > 1 or "failed" in found[member.name]:
-                yield Note(f"[{i}/{len(members)}] {member.name}: {result(found[member.name])}")
+            yield Ended(member.name, result(found[member.name]))
         return found
 
     def is_finished(self, member: Member) -> bool:

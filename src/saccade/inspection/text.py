@@ -95,10 +95,26 @@ def totals(record: Record) -> list[tuple[str, str]]:
     return found
 
 
+def pictured(record: Record) -> str:
+    """What there is to say of pictures of a run, and the files that they are in."""
+    rows = []
+    if "part" in record:
+        rows += [
+            ("part of the network", record["part"]),
+            ("images", f"{record['images']:,}"),
+            ("receptive field", pair(record["theoretical"])),
+            ("really used, as a square", f"{record['effective_side']:.3g}"),
+        ]
+    return "\n".join(titled([*rows, *(("picture", file) for file in record["files"])]))
+
+
+def titled(rows: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"{name:<36}{value}" for name, value in rows]
+
+
 def inspection(record: Record, depth: int | None = None, every: bool = False) -> str:
     title = f"{record['network']} for images of {'x'.join(map(str, record['input']))}"
-    words = [f"{name:<36}{value}" for name, value in totals(record)]
-    return "\n".join([*layers(record, depth, every), "", title, *words])
+    return "\n".join([*layers(record, depth, every), "", title, *titled(totals(record))])
 
 
 def side_by_side(records: Sequence[Record]) -> str:

@@ -62,7 +62,7 @@ class Frame:
 
 
 def curves(title: str, lines: Sequence[Line], marked: float | None = None) -> str:
-    """Lines over epochs, each named at its side of the legend; a dashed line at the epoch that was chosen."""
+    """Lines over epochs, those that have points in the legend; a dashed line at the epoch that was chosen."""
     points = [point for _, line in lines for point in line]
     if not points:
         return ""
@@ -80,7 +80,7 @@ def curves(title: str, lines: Sequence[Line], marked: float | None = None) -> st
             parts.append(
                 f'<circle class="dot dot{i}" cx="{frame.x(line[0][0]):.1f}" cy="{frame.y(line[0][1]):.1f}" r="3"/>'
             )
-    legend = "".join(tag("span", text(name), class_=f"key key{i}") for i, (name, _) in enumerate(lines) if name)
+    legend = "".join(tag("span", text(name), class_=f"key key{i}") for i, (name, line) in enumerate(lines) if name and line)
     caption = tag("figcaption", tag("b", text(title)) + legend)
     return tag("figure", caption + svg(title, "".join(parts)))
 

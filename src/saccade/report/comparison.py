@@ -147,7 +147,15 @@ def differences(pairs: Sequence[Record]) -> str:
         ]
         for pair in pairs
     ]
-    columns = ("accuracy", "difference", "", "interval", "p, no difference", "p, not equivalent", "verdict")
+    columns = (
+        "accuracy",
+        "difference",
+        "percentage points",
+        "interval",
+        "p, no difference",
+        "p, not equivalent",
+        "verdict",
+    )
     return table(columns, rows, numbers=2)
 
 
@@ -204,7 +212,7 @@ def flips(pair: Record, classes: Sequence[str], pictures: Mapping[str, np.ndarra
     words = (
         f"Of the images of a run, {gained:,.9g} are right with {b} and wrong with {a}, {lost:,.9g} the other "
         "way round. For these very networks, the difference is "
-        f"{signed(pair['these_networks']['value'])} ({signed(pair['these_networks']['low'])} to "
+        f"{signed(pair['these_networks']['value'])} percentage points ({signed(pair['these_networks']['low'])} to "
         f"{signed(pair['these_networks']['high'])}, bootstrap over {drawn}); of the first run of each, {test}, "
         f"{pair['mcnemar']['only_b']:,} against {pair['mcnemar']['only_a']:,}, p = {pair['mcnemar']['p']:.3g}."
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.experiment.crossval import intervals
 from saccade.report import sections
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import document, percent, section, table, tag, text
@@ -30,7 +31,7 @@ def crossval_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
         tag("header", head + title + tag("p", lead, class_="lead")),
         section("Fold by fold", by_fold(record["by_fold"])),
         section("What was chosen", chosen(record)) if record["chosen"] else "",
-        sections.scores(record, intervals(record)),
+        sections.scores(record, " ".join(intervals(record))),
         sections.confusion(record),
         sections.per_class(record),
         sections.confidence(record),
@@ -48,17 +49,6 @@ def on_all(record: Record) -> str:
     if "final" not in record:
         return ""
     return section("Trained on all", tag("p", f"The run is in <code>{text(record['final'])}</code>."))
-
-
-def intervals(record: Record) -> str:
-    """What the intervals of the scores hold for."""
-    n = record["scores"]["out_of_fold"]["accuracy"]["n"]
-    grouped = f"{record['units']:,} groups of images (duplicates belong together too)"
-    return (
-        "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds. The "
-        "others are for the networks of the first division alone: Wilson's, for as many images as each score counts for, "
-        f"over {grouped if record['units'] < n else 'images'}."
-    )
 
 
 def by_fold(rows: list[list[float]]) -> str:

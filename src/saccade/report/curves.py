@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import log10
 from typing import Any
 
+from saccade.experiment.curves import by_class
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import document, percent, section, table, tag, text
 from saccade.report.studies import colour, points, signed
@@ -18,28 +19,36 @@ LOSSES = {
 
 def bias_variance_page(record: Record) -> str:
     rows, field = record["rows"], record["field"]
-    best = min(rows, key=lambda row: row["log_loss"]["error"]["value"])
-    head = tag("p", f"bias and variance of {text(record['network'])} on {text(record['data'])}", class_="kicker")
-    title = tag("h1", text(f"The error is lowest at {field} {best['value']}"))
-    share = best["log_loss"]["bias"]["value"] / max(1e-12, best["log_loss"]["error"]["value"])
-    lead = (
-        f"There {percent(max(0.0, min(1.0, share)))} of the log loss is bias, which all networks share, the rest variance, "
-        f"which a mean over networks would take away. {record['members']} members on bootstrap samples at each value, "
-        f"scored on {record['scored']:,} validation images; bands are 95 % intervals for other members and other "
-        "images (groups are drawn whole)."
-    )
     charts = []
     for key, (name, note) in LOSSES.items():
         lines = [(part, [row[key][part] for row in rows]) for part in ("error", "bias", "variance")]
         charts.append(banded(name, note, [row["value"] for row in rows], lines))
     body = [
-        tag("header", head + title + tag("p", lead, class_="lead")),
-        section("The parts of the error", *charts),
+        parts_head(record, rows),
+        section("The parts of the error", *charts) if len(rows) > 1 else "",
         section("In numbers", numbers(field, rows)),
         untrained(record),
         tag("footer", f"Saccade, {text(record['study'])}; the test part was not read"),
     ]
     return document(f"Bias and variance on {record['data']}", "".join(body), "studies")
+
+
+def parts_head(record: Record, rows: Sequence[Record]) -> str:
+    """Where the error is lowest, and what it is made of there; of a single value the latter alone."""
+    best = min(rows, key=lambda row: row["log_loss"]["error"]["value"])
+    share = best["log_loss"]["bias"]["value"] / max(1e-12, best["log_loss"]["error"]["value"])
+    bias = f"{percent(max(0.0, min(1.0, share)))} of the log loss is bias"
+    title, each, lead = bias, "", "Bias is what all networks share; the rest is variance"
+    if len(rows) > 1:
+        title, each = f"The error is lowest at {record['field']} {best['value']}", " at each value"
+        lead = f"There {bias}, which all networks share, the rest variance"
+    head = tag("p", f"bias and variance of {text(record['network'])} on {text(record['data'])}", class_="kicker")
+    lead += (
+        f", which a mean over networks would take away. {record['members']} members on bootstrap samples{each}, scored on "
+        f"{record['scored']:,} validation images; intervals are at 95 %, for other members and other images (groups are "
+        "drawn whole)."
+    )
+    return tag("header", head + tag("h1", text(title)) + tag("p", lead, class_="lead"))
 
 
 def numbers(field: str, rows: Sequence[Record]) -> str:
@@ -51,8 +60,8 @@ def numbers(field: str, rows: Sequence[Record]) -> str:
             [
                 text(row["value"]),
                 f"{row['parameters']:,}",
-                *(f"{each['value']:.3f} ({each['low']:.3f} to {each['high']:.3f})" for each in found),
-                *(percent(each["value"]) if each["value"] >= 0 else signed(each["value"]) for each in wrong),
+                *(f"{each['value']:z.3f} ({each['low']:z.3f} to {each['high']:z.3f})" for each in found),
+                *(percent(each["value"]) for each in wrong),
             ]
         )
     columns = (field, "parameters", "log loss", "bias", "variance", "wrong", "bias", "variance")
@@ -72,10 +81,10 @@ def untrained(record: Record) -> str:
 
 def learning_page(record: Record) -> str:
     rows = record["rows"]
-    lines = [("accuracy", [row["accuracy"] for row in rows])]
+    lines, images = [("accuracy", [row["accuracy"] for row in rows])], [row["images"] for row in rows]
     body = [
         learning_head(record, rows),
-        section("Accuracy by training images", banded("Accuracy", "", [row["images"] for row in rows], lines)),
+        section("Accuracy by training images", banded("Accuracy", "", images, lines)) if len(rows) > 1 else "",
         section("In numbers", by_size(rows)),
         untrained(record),
         tag("footer", f"Saccade, {text(record['study'])}; the test part was not read"),
@@ -89,12 +98,12 @@ def learning_head(record: Record, rows: Sequence[Record]) -> str:
     lead = (
         f"{record['members']} trainings at each size, each with its own images, scored on {record['scored']:,} validation "
         "images; the band is the 95 % interval for other trainings and other images (groups are drawn whole). Where all "
-        "images train, which ones has no part in it."
+        f"images train, which ones has no part in it. {by_class(rows)}"
     )
     if "gain" in rows[-1]:
         lead = (
-            f"From {rows[-2]['images']:,} to {rows[-1]['images']:,} images it gained {gained(rows[-1])}; while that is "
-            f"above zero, more images are worth having. {lead}"
+            f"From {rows[-2]['images']:,} to {rows[-1]['images']:,} images it gained {gained(rows[-1])} percentage points; "
+            f"while that is above zero, more images are worth having. {lead}"
         )
     return tag("header", head + title + tag("p", lead, class_="lead"))
 
@@ -110,7 +119,7 @@ def by_size(rows: Sequence[Record]) -> str:
         ]
         for row in rows
     ]
-    return table(("images", "accuracy", "95 % interval", "gained", "log loss"), cells, numbers=0)
+    return table(("images", "accuracy", "95 % interval", "gained, percentage points", "log loss"), cells, numbers=0)
 
 
 def gained(row: Record) -> str:

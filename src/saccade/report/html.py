@@ -47,7 +47,7 @@ def details(summary: str, inner: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}\u202f%"
+    return "–" if value is None else f"{100 * value:z.1f}\u202f%".replace("-", "−")
 
 
 def count(value: float) -> str:

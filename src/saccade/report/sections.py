@@ -106,7 +106,7 @@ def scores(record: Record, intervals: str = INTERVALS) -> str:
             rows.append(
                 [
                     f"{text(title)} {tag('small', text(meaning))}",
-                    text(part),
+                    text(part.replace("_", " ")),
                     charts.interval(s["value"], s["low"], s["high"], top),
                     f"{s['value']:.4f}",
                     f"{s['low']:.4f} – {s['high']:.4f}",

@@ -6,27 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from saccade.experiment.race import lucky
+from saccade.experiment.race import lucky, ranked
 from saccade.report.charts import BOTTOM, HEIGHT, TOP, Frame, svg
 from saccade.report.contour import crossings
 from saccade.report.html import document, percent, section, table, tag, text
 
 Record = dict[str, Any]
 LEVELS = 9
-HUES = 47  # degrees from one line's colour to the next: neighbours differ
+# Lightness and hue (OKLCH) of the lines in turn: as far apart as eleven can be, for colour-blind eyes too
+COLOURS = (
+    *((0.56, 195), (0.56, 50), (0.48, 285), (0.72, 100), (0.72, 280), (0.72, 180)),
+    *((0.48, 10), (0.64, 325), (0.64, 75), (0.48, 230), (0.64, 160)),
+)
 
 
 def colour(i: int) -> str:
-    return f"--hue:{(190 + HUES * i) % 360}"
+    lightness, hue = COLOURS[i % len(COLOURS)]
+    return f"--light:{lightness};--hue:{hue}"
 
 
 def race_page(record: Record, paths: dict[str, Any]) -> str:
     """Scores, curves with bands over seeds, the rates that were tried, and the way of each rule over classic surfaces."""
-    rows = sorted((row for row in record["rules"] if "accuracy" in row), key=lambda row: -row["accuracy"]["value"])
+    rows = [row for row in ranked(record["rules"]) if "accuracy" in row]
     if not rows:
         sorry = tag("h1", "No rule came to its end")
         return document("Update rules", tag("header", sorry) + tag("p", "Lower rates, or --optimizer.clip 1."), "studies")
-    names = [row["rule"] for row in record["rules"]]
+    names = [row["rule"] for row in ranked(record["rules"])]
     lines = [(names.index(row["rule"]), row["rule"], np.array(row["curves"])) for row in rows]
     body = [
         race_head(record, rows[0]),
@@ -164,11 +169,14 @@ def effects(rows: Sequence[Record]) -> str:
         ]
         for row in rows
     ]
-    return table(("change", "difference", "", "95 % interval", "p, among all rows", "accuracy"), cells, numbers=2)
+    return table(
+        ("change", "difference", "percentage points", "95 % interval", "p, among all rows", "accuracy"), cells, numbers=2
+    )
 
 
 def signed(value: float) -> str:
-    return f"{100 * value:+.2f}\u202f%".replace("-", "−")
+    """A difference of two shares in percentage points."""
+    return f"{100 * value:+.2f}".replace("-", "−")
 
 
 def forest(found: Record, top: float) -> str:

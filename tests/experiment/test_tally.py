@@ -1,0 +1,95 @@
+"""The lines of a study: one count from the first run to the last, and a total that was announced."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from saccade import commands
+from saccade.events import Ended, Note, finish
+from saccade.experiment.tally import Tally
+
+SMALL: dict[str, Any] = {
+    "network": "lenet5",
+    "epochs": 1,
+    "batch": 16,
+    "plan": {"precision": "fp32", "channels_last": True},
+}
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    found = load_digits()
+    return (found.images[:300] * 15.9).astype(np.uint8).repeat(2, 1).repeat(2, 2), found.target[:300]
+
+
+def heard(work: Any) -> list[str]:
+    notes: list[str] = []
+    finish(work, lambda event: notes.append(getattr(event, "text", "")))
+    return notes
+
+
+def counts(notes: list[str]) -> list[tuple[int, int]]:
+    found = (re.match(r"\[(\d+)/(\d+)\] ", note) for note in notes)
+    return [(int(each[1]), int(each[2])) for each in found if each]
+
+
+def announced(notes: list[str]) -> list[int]:
+    found = (re.match(r"(\d+) runs?, |.* more runs?, (\d+) in all$", note) for note in notes)
+    return [int(each[1] or each[2]) for each in found if each]
+
+
+def test_a_count_goes_on_from_what_is_done_and_grows_by_what_is_announced() -> None:
+    tally = Tally(planned=3)
+    tally.meet(["a", "b"], ["a"])
+    assert [note.text for note in tally.begin()] == ["1 of 3 runs are done already"]
+    assert tally.numbered(Ended("b", "done")) == Note("[2/3] b: done")
+    assert list(tally.begin()) == []
+    assert tally.more(1, "one failed") == Note("one failed: 1 more run, 4 in all")
+    assert tally.numbered(Ended("c", "done")) == Note("[3/4] c: done")
+    tally.meet("abcde", "")
+    assert tally.planned == 5
+    assert tally.numbered(Note("said")) == Note("said")
+
+
+def test_a_race_counts_all_its_runs_and_single_ones_too(digits: Any, tmp_path: Path) -> None:
+    words = {"rules": "sgd,adam", "rates": 1, "seeds": 1, "engine": "serial", "out": tmp_path / "race", **SMALL}
+    notes = heard(commands.race(digits, **words))
+    assert counts(notes) == [(i, 4) for i in range(1, 5)]
+    assert announced(notes) == [4]
+    (tmp_path / "race" / "adam-run-0" / "record.json").unlink()
+    again = heard(commands.race(digits, **words))
+    assert "3 of 4 runs are done already" in again
+    assert counts(again) == [(4, 4)]
+
+
+def test_a_search_that_goes_on_is_announced_and_counted(digits: Any, tmp_path: Path) -> None:
+    words = {"rules": "sgd", "seeds": 1, "engine": "serial", "out": tmp_path / "race", **SMALL}
+    notes = heard(commands.race(digits, **words | {"epochs": 2}))
+    more = announced(notes)
+    assert more == list(range(4, 4 + len(more)))
+    runs = len([file for file in (tmp_path / "race").iterdir() if file.is_dir()])
+    assert [count for count, _ in counts(notes)] == list(range(1, runs + 1))
+    assert counts(notes)[-1] == (runs, more[-1])
+
+
+def test_a_nested_search_and_its_last_run_are_one_count(digits: Any, tmp_path: Path) -> None:
+    search = {"optimizer.lr": [0.01, 0.02]}
+    words = {"folds": 2, "search": search, "inner": 2, "final": True, "engine": "serial", "out": tmp_path / "study"}
+    notes = heard(commands.crossval(digits, **words, **SMALL))
+    assert announced(notes) == [15]
+    assert counts(notes) == [(i, 15) for i in range(1, 16)]
+    (tmp_path / "study" / "run-0-0-fold-1" / "record.json").unlink()
+    again = heard(commands.crossval(digits, **words, **SMALL))
+    assert counts(again) == [(10, 15)]
+
+
+def test_the_rounds_of_a_budget_are_announced(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("saccade.experiment.looks.at_full_length", lambda record: 1.0)
+    words: dict[str, Any] = {"folds": 2, "b": {"seed": 7}, "engine": "serial", "out": tmp_path / "study"}
+    notes = heard(commands.compare(digits, budget=9, **words, **SMALL))
+    assert announced(notes) == [4, 8]
+    assert counts(notes) == [(i, 4 if i < 5 else 8) for i in range(1, 9)]
