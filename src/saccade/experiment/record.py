@@ -15,6 +15,7 @@ from saccade.experiment.fit import Fit, Position
 from saccade.experiment.setup import Prepared
 from saccade.inspection.memory import training_memory
 from saccade.inspection.table import layer_table
+from saccade.inspection.trace import traced_on
 from saccade.training.plan import Plan
 
 
@@ -84,7 +85,7 @@ def about_plan(plan: Plan, micro_batch: int) -> dict[str, Any]:
 def about_training(fit: Fit) -> dict[str, Any]:
     """The network and how its training went."""
     recipe, position, size = fit.recipe, fit.position, fit.prepared.preprocess.size
-    layers = layer_table(fit.network, (fit.prepared.preprocess.channels, size, size))
+    layers = layer_table(fit.network, (fit.prepared.preprocess.channels, size, size), traced_on(fit.device.type))
     return {
         "network": recipe.network,
         "seed": recipe.seed,
@@ -110,6 +111,7 @@ def about_memory(fit: Fit) -> dict[str, Any]:
         (batch, channels, size, size),
         fit.plan.precision,
         fit.recipe.optimizer.rule,
+        traced_on(fit.device.type),
     )
     by = "torch's allocator" if fit.device.type == "cuda" else "growth of the process, looked at every 20 ms"
     return {

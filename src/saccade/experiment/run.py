@@ -20,6 +20,7 @@ from saccade.experiment.recipe import Recipe, different_fields, flat, make_recip
 from saccade.experiment.recipe_files import read_recipe
 from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.smallest import check, passes_alone
+from saccade.inspection.trace import traced_on
 from saccade.optim import freeze
 from saccade.tasks import classify
 from saccade.training import checkpoint
@@ -161,6 +162,7 @@ def check_network(prepared: Prepared) -> None:
     """All that training is made of must fit together, images and network above all: seen before a run folder is made."""
     size, channels = prepared.preprocess.size, prepared.preprocess.channels
     network, recipe = new_network(prepared), prepared.recipe
+    device = traced_on(device_of(recipe.plan.device))
     if recipe.weights is not None:
         load_pretrained(network, recipe.weights, recipe.network or "")
     freeze(network, recipe.optimizer.parts_frozen())
@@ -168,13 +170,13 @@ def check_network(prepared: Prepared) -> None:
     augmentation(prepared)
     image_weights(prepared, prepared.indices("train"))
     try:
-        check(network, (channels, size, size))
+        check(network, (channels, size, size), device)
     except InputError as error:
         raise InputError(
             f"{prepared.recipe.network} does not take images of {channels}x{size}x{size} ({error}); "
             "choose another --images.size or --network"
         ) from error
-    if recipe.batch == 1 and not passes_alone(network, (channels, size, size)):
+    if recipe.batch == 1 and not passes_alone(network, (channels, size, size), device):
         raise InputError(
             f"batch: a single image of {size} px leaves a batch norm of {recipe.network} one value of each channel, "
             "which has no variance; try --batch 2, --regularize.norm group, or --regularize.freeze_statistics true"

@@ -50,19 +50,21 @@ class Memory:
 
 
 def training_memory(
-    network: nn.Module, shape: tuple[int, ...], precision: str = "fp32", optimizer: str = "momentum"
+    network: nn.Module, shape: tuple[int, ...], precision: str = "fp32", optimizer: str = "momentum", device: str = "meta"
 ) -> Memory:
     """For a batch of images (B, C, H, W), by one forward pass without any computing, with autograd on.
 
     What autograd keeps is not computed from a list of layers but asked of autograd itself: its hooks hand over every
-    tensor as it is saved, and each storage is counted once. In "bf16" that is under autocast. A network that must see
-    values is run on the CPU with few images, and the bytes of a batch lie on the straight line through them.
+    tensor as it is saved, and each storage is counted once. In "bf16" that is under autocast. On the "cpu", as every
+    network that must see values, it is run with few images, and the bytes of a batch lie on the straight line through
+    them; which device see `traced_on`.
     """
-    try:
-        return of_a_pass(*forward_pass(network, shape, precision), optimizer)
-    except InputError as error:
-        if not needs_values(error):
-            raise
+    if device == "meta":
+        try:
+            return of_a_pass(*forward_pass(network, shape, precision), optimizer)
+        except InputError as error:
+            if not needs_values(error):
+                raise
     few, more = (of_a_pass(*forward_pass(network, (batch, *shape[1:]), precision, values=True), optimizer) for batch in FEW)
     return along_line(few, more, shape[0])
 

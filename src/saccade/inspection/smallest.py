@@ -9,26 +9,25 @@ from saccade.inspection.trace import copied, dtype_of, needs_values, recorded
 LARGEST = 1024
 
 
-def check(network: nn.Module, image: tuple[int, int, int]) -> None:
+def check(network: nn.Module, image: tuple[int, int, int], device: str = "meta") -> None:
     """InputError with the layer where images (C, H, W) do not pass, in training or evaluation, and the smallest that do.
 
-    A network that must see values cannot be tried without computing, and is not.
+    On the meta device a network that must see values cannot be tried, and is not; which device see `traced_on`.
     """
     try:
-        both(copied(network, "meta"), image)
+        both(copied(network, device), image)
     except InputError as error:
         if not needs_values(error):
             raise with_smallest(error, network, image[0]) from error
 
 
-def passes_alone(network: nn.Module, image: tuple[int, int, int]) -> bool:
+def passes_alone(network: nn.Module, image: tuple[int, int, int], device: str = "meta") -> bool:
     """Whether a single image (C, H, W) passes in training; not where a batch norm would see one value of each channel.
 
     Several images of this size do pass. True too where that cannot be told without computing.
     """
     try:
-        model = copied(network, "meta")
-        recorded(model.train(), torch.empty(1, *image, device="meta", dtype=dtype_of(model)))
+        passed(copied(network, device).train(), (1, *image))
     except InputError as error:
         return needs_values(error)
     return True
@@ -68,6 +67,13 @@ def smallest_side(network: nn.Module, channels: int) -> int | None:
 
 
 def both(model: nn.Module, image: tuple[int, int, int]) -> None:
-    """A pass in evaluation and one in training, of two images on the meta device."""
+    """A pass in evaluation and one in training, of two images."""
     for training in (False, True):
-        recorded(model.train(training), torch.empty(2, *image, device="meta", dtype=dtype_of(model)))
+        passed(model.train(training), (2, *image))
+
+
+def passed(model: nn.Module, shape: tuple[int, int, int, int]) -> None:
+    """A pass of black images (B, C, H, W) on the device of the network; nothing is drawn from the generators of others."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with torch.random.fork_rng(devices=[]):
+        recorded(model, torch.zeros(shape, device=device, dtype=dtype_of(model)))

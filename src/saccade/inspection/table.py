@@ -13,15 +13,15 @@ from saccade.inspection.trace import Op, trace
 Row = dict[str, Any]
 
 
-def layer_table(network: nn.Module, image: tuple[int, int, int]) -> list[Row]:
+def layer_table(network: nn.Module, image: tuple[int, int, int], device: str = "meta") -> list[Row]:
     """One row for each call of a forward pass over one image (C, H, W), and one for each module that it passes by.
 
     path, kind, output, parameters and biases of them, macs and whether they could be counted, bytes of the output in the
     network's precision, kernel, stride, padding, dilation and groups where it has them, and in pixels of the image,
     height before width: receptive_field, step from one place to the next, offset of the first pixel that the first place
-    sees. A field that is the whole image has no offset (None), and the image's size.
+    sees. A field that is the whole image has no offset (None), and the image's size. Which device see `traced_on`.
     """
-    ops = trace(network, (1, *image))
+    ops = trace(network, (1, *image), device)
     fields = zip(*(receptive_fields(ops, axis) for axis in AXES), strict=True)
     return [row(op, field, image[1:]) for op, field in zip(ops, fields, strict=True)]
 

@@ -70,20 +70,28 @@ class Op:
         return tuple(source for source in self.sources if source is not None)
 
 
-def trace(network: nn.Module, shape: Shape) -> list[Op]:
-    """Every call of a forward pass over images (B, C, H, W) in evaluation mode.
+def trace(network: nn.Module, shape: Shape, device: str = "meta") -> list[Op]:
+    """Every call of a forward pass over images (B, C, H, W) in evaluation mode, of a copy of the network.
 
-    On the meta device, with a copy of the network: nothing is computed. A network that must see values, or makes tensors
-    on a device of its own choice, is run on the CPU instead. InputError with the path of the layer that fails.
+    On the meta device nothing is computed; a network that must see values, or makes tensors on a device of its own choice,
+    is run on the CPU instead. InputError with the path of the layer that fails.
     """
-    dtype = dtype_of(network)
     try:
-        return recorded(copied(network, "meta").eval(), torch.empty(shape, device="meta", dtype=dtype))
+        with torch.random.fork_rng(devices=[]):
+            return recorded(copied(network, device).eval(), torch.zeros(shape, device=device, dtype=dtype_of(network)))
     except Exception as error:
-        if not needs_values(error) or any(p.is_meta for p in network.parameters()):
+        if device != "meta" or not needs_values(error) or any(p.is_meta for p in network.parameters()):
             raise
-    with torch.random.fork_rng(devices=[]):
-        return recorded(copied(network, "cpu").eval(), torch.zeros(shape, dtype=dtype))
+    return trace(network, shape, "cpu")
+
+
+def traced_on(device: str) -> str:
+    """The device for `trace` where training on this one is to follow.
+
+    For meta tensors torch imports its compiler and sympy, 2 seconds that a CPU has better uses for: there it takes less
+    to compute a few images.
+    """
+    return "cpu" if device == "cpu" else "meta"
 
 
 def copied(network: nn.Module, device: str) -> nn.Module:

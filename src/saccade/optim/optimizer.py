@@ -16,8 +16,13 @@ from saccade.optim.ranges import check
 from saccade.optim.rules import RULES, Rule, Terms, find_rule
 from saccade.optim.settings import SHARED, check_settings, complete, split
 
-# torch wraps what its compiler is not to look into in functions that import the compiler: 1.1 s of every start
-ADD, ZERO = (getattr(torch.optim.Optimizer, name).__wrapped__ for name in ("add_param_group", "zero_grad"))
+
+def unwrapped(name: str) -> Any:
+    """torch's method itself: torch wraps what its compiler is not to look into in functions that import the compiler."""
+    return getattr(torch.optim.Optimizer, name).__wrapped__
+
+
+ADD = unwrapped("add_param_group")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -72,9 +77,7 @@ class Optimizer(torch.optim.Optimizer):
         for group in split(param_group, self.defaults):
             ADD(self, complete(group, self.defaults))
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """As torch's; see ADD."""
-        ZERO(self, set_to_none)
+    zero_grad, state_dict, load_state_dict = map(unwrapped, ("zero_grad", "state_dict", "load_state_dict"))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
