@@ -29,6 +29,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert out == ""
     last = err.strip().splitlines()[-1]
     assert last.startswith("saccade: ")
+    assert not last.startswith("saccade: saccade")
     assert "Traceback" not in err
     return last
 
@@ -58,7 +59,16 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["resume", "nowhere"], "there is no such run folder"),
         (["evaluate", "nowhere"], "there is no such run folder"),
         (["predict", "nowhere", "x.jpg"], "there is no such run folder"),
-        (["predict"], "required: RUN, IMAGE"),
+        (["predict"], "predict: the following arguments are required: RUN, IMAGE"),
+        (["compare", "digits", "--b.lrr", "1"], 'no field "lrr" for --b.lrr, did you mean "optimizer.lr"?'),
+        (["compare", "digits", "--i.lr", "1"], "compare: recipes are --a to --h, there is no --i"),
+        (["crossval", "digits", "--search", "lrr=0.1,0.2"], 'no field "lrr", did you mean "optimizer.lr"?'),
+        (["bias-variance", "digits", "--vary", "hue=0,0.1,foo=1"], "vary: one field, not 2"),
+        (["bias-variance", "digits", "--vary", "weightdecay=0,1"], 'did you mean "optimizer.weight_decay"?'),
+        (
+            ["race", "digits", "--tries", "2"],
+            "race: tries are an odd number, such as 3, for the usual rate is in the middle, not 2",
+        ),
     ],
 )
 def test_bad_words(words: list[str], answer: str, capsys: pytest.CaptureFixture[str]) -> None:

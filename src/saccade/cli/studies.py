@@ -35,7 +35,9 @@ def race(parser: Parser, words: list[str]) -> int:
     parser.add_argument(
         "--rules", default="sgd,momentum,nesterov,adam", metavar="A,B", help="names of rules, see the recipe"
     )
-    parser.add_argument("--tries", type=int, default=3, metavar="N", help="rates tried for each rule at first (default 3)")
+    parser.add_argument(
+        "--tries", type=int, default=3, metavar="N", help="rates tried for each rule at first, an odd number (default 3)"
+    )
     add_common(parser)
     options, given = parser.parse_recipe(words)
 
@@ -204,12 +206,14 @@ def lettered(words: list[str]) -> tuple[list[str], dict[str, Any]]:
     rest, given, i = [], dict[str, dict[str, str]](), 0
     names = field_names()
     while i < len(words):
-        found = re.fullmatch(r"--([a-h])(?:\.([\w.]+))?(?:=(.*))?", words[i])
+        found = re.fullmatch(r"--([a-z])(?:\.([\w.]+))?(?:=(.*))?", words[i])
         i += 1
         if found is None:
             rest.append(words[i - 1])
             continue
         letter, field, value = found[1], found[2] or "recipe", found[3]
+        if letter > "h":
+            raise InputError(f"compare: recipes are --a to --h, there is no --{letter}")
         field = next((name for name, short in SHORT.items() if f"--{field}" in short), field)
         if field != "recipe" and field not in names:
             raise InputError(f'compare: there is no field "{field}" for --{letter}.{field}{suggestion(field, names)}')

@@ -39,8 +39,12 @@ class Race:
             find_rule(rule)
         if len(self.rules) < 1 or len(set(self.rules)) < len(self.rules):
             raise InputError("race: name each rule once, one at least")
-        if self.rates < 1 or self.rates % 2 == 0 or self.seeds < 1:
-            raise InputError("race: an odd number of rates (the usual one is in the middle) and at least one seed")
+        if self.rates < 1 or self.rates % 2 == 0:
+            raise InputError(
+                f"race: tries are an odd number, such as 3, for the usual rate is in the middle, not {self.rates}"
+            )
+        if self.seeds < 1:
+            raise InputError(f"race: at least one seed, not {self.seeds}")
 
 
 def race(recipe: Recipe, race: Race, place: Path | None = None, data: Any = None) -> Work[Record]:
