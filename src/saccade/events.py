@@ -31,6 +31,10 @@ class Epoch:
     total: int
 
 
+class Interrupted(Exception):
+    """The user asked to stop; everything is kept in the folder that it names."""
+
+
 Event = Note | Progress | Epoch
 Work = Generator[Event, None, Result]
 

@@ -42,11 +42,15 @@ def race(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.race import ranked, row_in_words
+
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.race import ranked, row_in_words
+
+        return "\n".join(map(row_in_words, ranked(record["rules"])))
 
     kept = {"rates": options.tries, **{name: getattr(options, name) for name in ("rules", "seeds", "engine", "out")}}
     work = commands.race(options.data, **kept, **given)
-    return studied(work, options.json, lambda r: "\n".join(row_in_words(row) for row in ranked(r["rules"])))
+    return studied(work, options.json, in_words)
 
 
 def ablate(parser: Parser, words: list[str]) -> int:
@@ -58,11 +62,15 @@ def ablate(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.ablate import row_in_words
+
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.ablate import row_in_words
+
+        return "\n".join(map(row_in_words, record["rows"]))
 
     names = ("only", "seeds", "folds", "engine", "out")
     work = commands.ablate(options.data, **{name: getattr(options, name) for name in names}, **given)
-    return studied(work, options.json, lambda r: "\n".join(row_in_words(row) for row in r["rows"]))
+    return studied(work, options.json, in_words)
 
 
 def compare(parser: Parser, words: list[str]) -> int:
@@ -82,16 +90,24 @@ def compare(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.verdict import NOT_COMPARABLE, sized, together
 
     def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.verdict import sized, together
+
         rows = [f"{name}  {scored_row(row)}" for name, row in record["recipes"].items()]
         joint = [together(record)] if len(record["pairs"]) > 1 else []
         return "\n".join([record["headline"], *map(sized, record["pairs"]), *joint, *rows, record["advice"]])
 
     names = ("folds", "repeats", "seeds", "margin", "budget", "engine", "out")
     work = commands.compare(options.data, **{name: getattr(options, name) for name in names}, **given, **own)
-    return studied(work, options.json, in_words, lambda record: 2 if record["verdict"] == NOT_COMPARABLE else 0)
+    return studied(work, options.json, in_words, comparable)
+
+
+def comparable(record: dict[str, Any]) -> int:
+    """The exit code: 2 where a recipe alone is left."""
+    from saccade.experiment.verdict import NOT_COMPARABLE
+
+    return 2 if record["verdict"] == NOT_COMPARABLE else 0
 
 
 def scored_row(row: dict[str, Any]) -> str:
@@ -140,14 +156,16 @@ def bias_variance(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.curves import left_out, words_of
+
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.curves import left_out, words_of
+
+        return "\n".join([*(words_of(record["field"], row) for row in record["rows"]), *left_out(record)])
 
     work = commands.bias_variance(
         options.data, searched(options.vary, "vary"), options.members, options.engine, options.out, **given
     )
-    return studied(
-        work, options.json, lambda r: "\n".join([*(words_of(r["field"], row) for row in r["rows"]), *left_out(r)])
-    )
+    return studied(work, options.json, in_words)
 
 
 def learning_curve(parser: Parser, words: list[str]) -> int:
@@ -159,13 +177,17 @@ def learning_curve(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.curves import grown, left_out
+
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.curves import grown, left_out
+
+        return "\n".join([*map(grown, record["rows"]), *left_out(record)])
 
     sizes = numbers(options.sizes) if options.sizes else []
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
         raise InputError(f'sizes: whole numbers, such as 100,1000, not "{options.sizes}"')
     work = commands.learning_curve(options.data, sizes, options.seeds, options.engine, options.out, **given)
-    return studied(work, options.json, lambda r: "\n".join([*map(grown, r["rows"]), *left_out(r)]))
+    return studied(work, options.json, in_words)
 
 
 def scored(record: dict[str, Any]) -> str:
@@ -256,7 +278,7 @@ def add_study(parser: Parser) -> None:
 
 def studied(work: Any, as_json: bool, text: Callable[[Any], str], code: Callable[[Any], int] = lambda record: 0) -> int:
     """Show the work and its answer; the exit code is what `code` makes of it, 130 where the user has stopped it."""
-    from saccade.experiment.fit import Interrupted
+    from saccade.events import Interrupted
 
     shown: list[str] = []
     on_one_screen = not as_json and sys.stdout.isatty() and sys.stderr.isatty()

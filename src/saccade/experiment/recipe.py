@@ -26,6 +26,7 @@ from saccade.experiment.recipe_sections import (
 from saccade.experiment.recipe_values import explanation
 
 MICRO_BATCH = 1024
+IN_MEMORY = "arrays"  # data that no file holds
 
 
 class Recipe(Section):

@@ -16,7 +16,8 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.division import divide
 from saccade.experiment.pretrained import statistics_for
-from saccade.experiment.recipe import Recipe
+from saccade.experiment.recipe import IN_MEMORY, Recipe
+from saccade.experiment.recipe_sections import HYPERPARAMETERS
 from saccade.experiment.schedule import check_schedule, shortened
 from saccade.optim import find_rule
 from saccade.training.plan import device_of
@@ -26,9 +27,6 @@ SMALL = 64  # up to this side images are used as they are, by networks for small
 PHOTO = 224
 FEW_STEPS = 20
 WEIGHT_DECAY, DECOUPLED_DECAY = 5e-4, 0.01  # the second is multiplied by the rate alone, not by what momentum adds up
-# Of rules of update, by their field in the recipe
-HYPERPARAMETERS = ("momentum", "beta1", "beta2", "gamma", "eps", "epsilon", "trust", "iterations", "scale")
-IN_MEMORY = "arrays"  # recipe.data of images that no file holds
 
 
 @dataclass(frozen=True)
