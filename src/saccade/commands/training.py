@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saccade.data.listing import in_words
 from saccade.data.sources import check_source, open_source
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
@@ -112,7 +113,7 @@ def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[R
     start = time.monotonic()
     found = yield from work(Path(run), model.looking(model.load(Path(run)), views), data)
     if left := found.predictions.left_out:
-        yield Note(f"left out: {len(left):,} (such as {left[0].file}: {left[0].reason})")
+        yield Note(in_words(left))
     described = dict(found.described)
     scores = described.pop("scores")
     about = {key: record[key] for key in ("run", "network", "seed", "classes")}
@@ -180,7 +181,7 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, dat
 
     loaded = model.load(Path(run))
     pixels = (yield from images_of(Path(run), record, loaded.preprocess, data)).pixels
-    yield Note("exporting")
+    yield Note(f"exporting, and comparing with onnxruntime on {min(VERIFIED, len(pixels))} images")
     difference = export_onnx(loaded, file, pixels[-VERIFIED:])
     return {"file": str(file), "largest_difference": difference, "images": min(VERIFIED, len(pixels))}
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from saccade.data.class_map import pinned
-from saccade.data.listing import PARTS, Listing
+from saccade.data.decode import unwarned
+from saccade.data.listing import PARTS, Listing, in_words
 from saccade.data.preprocess import Preprocess, statistics_of
 from saccade.data.sources import open_source
 from saccade.data.store import Store, build
@@ -80,7 +81,8 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
 
 def complete(recipe: Recipe, listing: Listing) -> Recipe:
     """The recipe with size, network and augmentation decided, before any image is decoded."""
-    native = listing.images.usual_side()
+    with unwarned():
+        native = listing.images.usual_side()
     size = recipe.images.size
     if size is None:
         entry = find(recipe.network) if recipe.network else None
@@ -198,7 +200,7 @@ def few_steps(recipe: Recipe, images: int) -> Iterable[str]:
     steps = recipe.epochs * epoch
     if steps < FEW_STEPS:
         more = "a smaller --batch or more --epochs would learn more"
-        yield f"only {steps} steps of training in all, {epoch} an epoch; {more}"
+        yield f"only {steps} {'step' if steps == 1 else 'steps'} of training in all, {epoch} an epoch; {more}"
 
 
 def remarks(store: Store, parts: np.ndarray) -> Iterable[str]:
@@ -210,7 +212,6 @@ def remarks(store: Store, parts: np.ndarray) -> Iterable[str]:
         f"{', read from the cache' if store.warm else ''}"
     )
     if store.left_out:
-        first = store.left_out[0]
-        yield f"left out: {len(store.left_out):,} (such as {first.file}: {first.reason}); all are listed in the report"
+        yield f"{in_words(store.left_out)}; all are listed in the report"
     for finding in store.findings:
         yield f"{finding.kind}: {finding.text}"
