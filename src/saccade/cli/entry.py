@@ -166,7 +166,7 @@ def export(parser: Parser, words: list[str]) -> int:
     return answer(
         show(commands.export(options.run, options.to, options.out, options.data)),
         options.json,
-        lambda r: f"{r['file']}: largest difference of a score {r['largest_difference']:.2g} on {r['images']} images",
+        lambda r: f"wrote {r['file']}: largest difference of a score {r['largest_difference']:.2g} on {r['images']} images",
     )
 
 

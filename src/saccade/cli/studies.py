@@ -1,5 +1,6 @@
 """The commands that train many times: tune-rate, race, ablate, compare, crossval, and curves."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -17,7 +18,10 @@ def tune_rate(parser: Parser, words: list[str]) -> int:
     parser.add_argument("--to", dest="high", type=float, default=10.0, metavar="R", help="last rate (default 10)")
     parser.add_argument("--steps", type=int, default=100, metavar="N", help="rates between them, one a step (default 100)")
     parser.add_argument(
-        "--out", default="tune-rate.html", metavar="FILE", help="the page to write (default tune-rate.html)"
+        "--out",
+        default="tune-rate.html",
+        metavar="FILE",
+        help="the page to write, a file that ends in .html (default tune-rate.html)",
     )
     options, given = parser.parse_recipe(words)
 
@@ -54,8 +58,10 @@ def race(parser: Parser, words: list[str]) -> int:
 
 
 def ablate(parser: Parser, words: list[str]) -> int:
+    from saccade.experiment.regularizers import REGULARIZERS
+
     parser.add_argument(
-        "--only", default=(), metavar="A,B", help='regularizers to try, such as "mixup,dropout" (default all)'
+        "--only", default=(), metavar="A,B", help=f"regularizers to try (default all: {', '.join(REGULARIZERS)})"
     )
     parser.add_argument("--folds", type=int, default=1, metavar="K", help="parts that validate in turn (default 1)")
     add_common(parser)
@@ -281,15 +287,22 @@ def studied(work: Any, as_json: bool, text: Callable[[Any], str], code: Callable
     from saccade.events import Interrupted
 
     shown: list[str] = []
-    on_one_screen = not as_json and sys.stdout.isatty() and sys.stderr.isatty()
     try:
-        record = show(noting(work, shown) if on_one_screen else work)
+        record = show(noting(work, shown) if not as_json and on_one_screen() else work)
     except Interrupted as stop:
         folder = Path(str(stop)).parent
         print(f"\nstopped; nothing is lost: the same words with --out {folder} go on", file=sys.stderr)
         return 130
     answer(record, as_json, lambda r: unseen(text(r), shown))
     return code(record)
+
+
+def on_one_screen() -> bool:
+    """Whether results and progress are read in one place: on a terminal, or in a pipe after `2>&1`."""
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, AttributeError):  # no files, as in a notebook
+        return sys.stdout is sys.stderr
 
 
 def noting(work: Any, shown: list[str]) -> Any:

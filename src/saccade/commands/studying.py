@@ -32,7 +32,7 @@ def tune_rate(
     **fields: Any,
 ) -> Work[Record]:
     """The loss at growing rates, and the rate that it suggests; with `out`, a page. `fields` as for train."""
-    file = folder_of(out)
+    file = Path(out) if out is not None else None
     if file is not None:
         check_output(file, ".html")
     recipe = recipe_of(data, **fields)
@@ -271,7 +271,10 @@ def words(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def folder_of(out: str | Path | None) -> Path | None:
-    return Path(out) if out is not None else None
+    if out is None:
+        return None
+    folder.check_can_be_made(Path(out))
+    return Path(out)
 
 
 def in_memory(data: Any) -> Any:
