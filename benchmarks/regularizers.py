@@ -19,8 +19,9 @@ from saccade import statistics
 from saccade.data.sources import open_source
 from saccade.data.store import build
 from saccade.display import show
+from saccade.experiment.members import seeded
 from saccade.experiment.recipe import make_recipe
-from saccade.experiment.study import open_study, seeded
+from saccade.experiment.study import open_study
 
 SEEDS = 5
 IMAGES = 5000

@@ -18,7 +18,9 @@ from saccade import InputError, commands
 from saccade.cli import main
 from saccade.cli.parsing import nested
 from saccade.events import Note, finish
+from saccade.experiment.curves import words_of
 from saccade.experiment.race import row_in_words
+from saccade.experiment.recipe import field_names
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
 
@@ -29,6 +31,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert out == ""
     last = err.strip().splitlines()[-1]
     assert last.startswith("saccade: ")
+    assert not last.startswith("saccade: saccade")
     assert "Traceback" not in err
     return last
 
@@ -58,7 +61,16 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["resume", "nowhere"], "there is no such run folder"),
         (["evaluate", "nowhere"], "there is no such run folder"),
         (["predict", "nowhere", "x.jpg"], "there is no such run folder"),
-        (["predict"], "required: RUN, IMAGE"),
+        (["predict"], "predict: the following arguments are required: RUN, IMAGE"),
+        (["compare", "digits", "--b.lrr", "1"], 'no field "lrr" for --b.lrr, did you mean "optimizer.lr"?'),
+        (["compare", "digits", "--i.lr", "1"], "compare: recipes are --a to --h, there is no --i"),
+        (["crossval", "digits", "--search", "lrr=0.1,0.2"], 'no field "lrr", did you mean "optimizer.lr"?'),
+        (["bias-variance", "digits", "--vary", "hue=0,0.1,foo=1"], "vary: one field, not 2"),
+        (["bias-variance", "digits", "--vary", "weightdecay=0,1"], 'did you mean "optimizer.weight_decay"?'),
+        (
+            ["race", "digits", "--tries", "2"],
+            "race: tries are an odd number, such as 3, for the usual rate is in the middle, not 2",
+        ),
     ],
 )
 def test_bad_words(words: list[str], answer: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,6 +245,31 @@ def test_outputs_go_where_they_are_sent_and_never_over_another_kind_of_file(
     assert "this is a file; name the run folder" in refused(["evaluate", str(run / "model.safetensors")], capsys)
 
 
+def test_a_finished_run_is_not_to_be_resumed(tmp_path: Path) -> None:
+    for name in ("checkpoint.pt", "record.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(
+        InputError, match=rf"exists already; choose another --out; .* finished \(see {tmp_path}/report.html"
+    ):
+        finish(commands.train("digits", tmp_path))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a file system in which no folder can be made, even by root")
+@pytest.mark.parametrize("command", ["train", "learning-curve", "bag"])
+def test_no_work_is_done_for_a_folder_that_no_right_forbids(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "digits", "--network", "lenet5", "--out", "/proc/run"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "saccade: /proc/run: the run folder cannot be made, for /proc may not be written to; choose another --out"
+    ]
+
+
+def test_help_names_the_words_of_a_field_where_it_takes_no_others() -> None:
+    told = field_names()
+    assert told["batch"].endswith('"full" for all. (default 64)')
+    assert told["optimizer.rule"].endswith("lamb, muon; default nesterov)")
+    assert told["plan.precision"].endswith("(one of fp32, bf16)")
+
+
 def test_a_run_folder_that_cannot_be_made_is_noticed_before_any_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,3 +307,25 @@ def test_a_race_ends_with_its_ranking(accuracies: tuple[float, ...], ranking: in
     assert main(["race", "digits", "--rules", "sgd,adam"]) == 0
     shown = re.findall("(sgd|adam): test accuracy", screen.getvalue())
     assert shown == ["sgd", "adam"] + ranking * ["adam", "sgd"]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_is_kept_in_one_file_says_everything_once(
+    apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`saccade bias-variance ... > file 2>&1` has the results among the notes; `> file` alone has them, too."""
+    row = {"value": 2, "failed": [], "log_loss": {name: {"value": 0.5} for name in ("error", "bias", "variance")}}
+
+    def ran(*_: Any, **__: Any) -> Any:
+        yield Note(words_of("epochs", row))
+        return {"field": "epochs", "rows": [row], "failed": [], "members": 2}
+
+    monkeypatch.setattr(commands, "bias_variance", ran)
+    with (tmp_path / "out").open("a") as out, (tmp_path / ("err" if apart else "out")).open("a") as err:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        assert main(["bias-variance", "digits"]) == 0
+        monkeypatch.undo()
+    assert [(file.name, file.read_text().count("epochs 2")) for file in sorted(tmp_path.iterdir())] == (
+        [("err", 1), ("out", 1)] if apart else [("out", 1)]
+    )

@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import saccade
 from saccade import ImageClassifier, estimator
-from saccade.experiment.fit import Interrupted
+from saccade.events import Interrupted
 from saccade.experiment.folder import read_record
 
 FEW = 120

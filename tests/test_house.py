@@ -67,3 +67,42 @@ def test_help_imports_neither_torch_nor_numpy() -> None:
         "assert not {'torch', 'numpy', 'numba', 'torchvision', 'PIL', 'sklearn'} & set(sys.modules), 'heavy imports'\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+SLIPS = [
+    "train",
+    "train digits --epochs -1",
+    "train digits --optimizer.rule adm",
+    "train digits --network resnet81",
+    "train digits --group patient",
+    "train nowhere",
+    "train no/where",
+    "doctor nowhere",
+    *(f"{command} nowhere" for command in ("resume", "evaluate", "export", "sharpness")),
+    "predict nowhere image.jpg",
+    "race digits --tries 2",
+    "race digits --rules sgd,adn",
+    "race digits --lr 1",
+    "ablate digits --only label_smoothing",
+    "compare digits",
+    "compare digits --b.lrr 1",
+    "compare digits --b.seed 1 --margin 2",
+    "crossval digits --folds 1",
+    "crossval digits --search lrr=0.1,0.2",
+    "bias-variance digits --vary foo=1,2",
+    "learning-curve digits --seeds 1",
+    "bag digits --members 1",
+    "boost digits --members 1",
+    "tune-rate nowhere",
+]
+
+
+def test_slips_are_answered_without_torch() -> None:
+    """To import it takes seconds, which somebody waits for to read one line."""
+    script = (
+        "import sys; from saccade import cli\n"
+        f"for words in {SLIPS}:\n"
+        "    assert cli.main(words.split()) == 2, words\n"
+        "    assert not {'torch', 'torchvision', 'scipy', 'sklearn'} & set(sys.modules), words\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

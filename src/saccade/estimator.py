@@ -19,9 +19,8 @@ from saccade.commands.training import recipe_of
 from saccade.data.images import Array
 from saccade.display import show
 from saccade.errors import InputError
-from saccade.events import finish
+from saccade.events import Interrupted, finish
 from saccade.experiment import folder, model
-from saccade.experiment.fit import Interrupted
 from saccade.experiment.predict import predicted
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.recipe_sections import Section

@@ -39,6 +39,10 @@ class Ended:
     result: str
 
 
+class Interrupted(Exception):
+    """The user asked to stop; everything is kept in the folder that it names."""
+
+
 Event = Note | Progress | Epoch | Ended
 Work = Generator[Event, None, Result]
 

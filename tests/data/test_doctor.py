@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saccade import commands
 from saccade.data.doctor import (
     EXACT,
     across_parts,
@@ -23,7 +24,7 @@ from saccade.data.doctor import (
     small_classes,
     thumbnail,
 )
-from saccade.data.listing import Finding
+from saccade.data.listing import Finding, LeftOut, in_words
 from saccade.data.sources import open_source
 from saccade.data.store import build
 from saccade.events import finish
@@ -184,3 +185,21 @@ def test_images_that_are_all_of_one_group_are_said() -> None:
     assert not list(one_group(one, np.array(["train", "train", "test", "test"])))
     assert not list(one_group(np.array([""] * 4), np.array([""] * 4)))
     assert not list(one_group(np.array(["film", "film", "film", "other"]), np.array([""] * 4)))
+
+
+def test_odd_files_are_findings_and_no_warnings(
+    data: Path, own_cache: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    """Pillow warns of some of them, where their headers are read and where they are decoded."""
+    found = finish(commands.doctor(data / "odd-images"))
+    assert [str(each.message) for each in recwarn] == []
+    assert capfd.readouterr().err == ""
+    several = next(each for each in found["findings"] if each["text"].endswith("first frame of several"))
+    assert "pillow/frozenpond.mpo" in several["files"]
+    exact = next(each for each in found["findings"] if each["kind"] == EXACT)
+    assert exact["text"].endswith("(compared at 256 px)")
+
+
+def test_what_is_left_out_is_named_by_an_image_before_a_file_that_is_none() -> None:
+    left = [LeftOut("LICENSE", "not in a class folder"), LeftOut("hat/1.jpg", "the file is empty")]
+    assert in_words(left) == "left out: 2, such as hat/1.jpg (the file is empty)"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from saccade import InputError
-from saccade.data.sources import open_source
+from saccade.data.sources import hub, open_source
 
 
 @pytest.fixture
@@ -45,3 +45,11 @@ def test_without_a_network_it_says_where_files_may_be_put(root: Path, monkeypatc
 def test_a_data_set_without_parts_for_classification_is_refused(root: Path) -> None:
     with pytest.raises(InputError, match="saccade cannot choose the parts of this data set"):
         open_source("CocoDetection")
+
+
+def test_names_of_torchvision_are_known_without_importing_it() -> None:
+    import torchvision.datasets
+
+    assert set(hub.names()) == set(torchvision.datasets.__all__)
+    assert hub.known("torchvision:mnist") == hub.known("MNIST") == "MNIST"
+    assert hub.known("no/where") is None

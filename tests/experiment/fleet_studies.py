@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.torch import load_file
 
 from saccade.events import Event, Note, Progress, finish
-from saccade.experiment.processes import Member
+from saccade.experiment.members import Member
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.study import Engine, Study
 

@@ -32,10 +32,12 @@ from saccade.experiment.claim import said_by_ps, started
 from saccade.experiment.compare import check_folds
 from saccade.experiment.division import bootstrap_sample
 from saccade.experiment.engine import planned, prepare_all, trained_on, travels, with_wish
-from saccade.experiment.folds import Folds, OutOfFold, out_of_fold
+from saccade.experiment.folds import OutOfFold, out_of_fold
 from saccade.experiment.looks import Series, at_full_length, paid
-from saccade.experiment.processes import Member, in_processes
+from saccade.experiment.members import Member
+from saccade.experiment.processes import in_processes
 from saccade.experiment.recipe import make_recipe
+from saccade.experiment.settings import Folds
 from saccade.experiment.setup import prepare
 from saccade.experiment.study import Study, open_study
 from saccade.experiment.terms import Terms
@@ -544,7 +546,7 @@ def test_recipes_with_data_of_their_own_are_refused(digits: Any, tmp_path: Path)
 def test_data_of_a_recipe_file_give_way_to_the_data_that_are_named(tmp_path: Path) -> None:
     """As for `saccade train DATA --recipe FILE`; without DATA the files have to agree."""
     files = {}
-    for name, data in {"a": "digits", "b": "elsewhere"}.items():
+    for name, data in {"a": "digits", "b": "MNIST"}.items():
         files[name] = tmp_path / f"{name}.yaml"
         files[name].write_text(f"data: {data}\nnetwork: lenet5\nseed: {len(files)}\nepochs: 1\nplan: {{precision: fp32}}\n")
     with pytest.raises(InputError, match="compare: a and b differ in data"):
@@ -553,7 +555,7 @@ def test_data_of_a_recipe_file_give_way_to_the_data_that_are_named(tmp_path: Pat
     work = commands.compare("digits", folds=2, engine="serial", out=tmp_path / "study", **files)
     finish(work, lambda event: notes.append(getattr(event, "text", "")))
     said = [note for note in notes if "the recipe says" in note]
-    assert said == ["b: the recipe says data: elsewhere; compared is on digits, as on the command line"]
+    assert said == ["b: the recipe says data: MNIST; compared is on digits, as on the command line"]
 
 
 def test_without_the_store_no_image_is_taken_to_stand_alone(

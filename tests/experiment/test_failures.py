@@ -15,7 +15,7 @@ from saccade.cli.ensembles import in_words as ensemble_in_words
 from saccade.events import finish
 from saccade.experiment.failures import summary
 from saccade.experiment.looks import Series
-from saccade.experiment.processes import Member
+from saccade.experiment.members import Member
 from saccade.experiment.study import Study
 
 SMALL: dict[str, Any] = {

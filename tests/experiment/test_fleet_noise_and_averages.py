@@ -18,7 +18,7 @@ from saccade.events import finish
 from saccade.experiment import assemble
 from saccade.experiment.fit import Fit, Position
 from saccade.experiment.fleet_fit import FleetFit
-from saccade.experiment.processes import Member
+from saccade.experiment.members import Member
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import Ready, begin, ready
 from saccade.experiment.study import Engine

@@ -16,14 +16,13 @@ from sklearn.datasets import load_digits
 
 from saccade import InputError, commands
 from saccade.data.batches import Resident
-from saccade.events import Event, Progress, finish
+from saccade.events import Event, Interrupted, Progress, finish
 from saccade.experiment import assemble, engine, fit, run
 from saccade.experiment.engine import settle
 from saccade.experiment.feed import Feed
-from saccade.experiment.fit import Interrupted
 from saccade.experiment.fleet import Fleets
-from saccade.experiment.folds import Folds
-from saccade.experiment.processes import Member
+from saccade.experiment.members import Member
+from saccade.experiment.settings import Folds, check_engine
 from saccade.experiment.study import Engine, Study
 from saccade.training.fleet import FleetTrainer
 from saccade.training.steps import OutOfMemory
@@ -381,4 +380,4 @@ def test_fleets_are_measured_where_they_can_be(digits: Any) -> None:
     compiled = finish(engine.prepare_all({"a": RECIPE.changed(plan={"compiled": True})}, digits))["a"]
     assert engine.rate_of_fleet(compiled, 4, alone) == 0
     with pytest.raises(InputError, match="batched"):
-        engine.check_engine("bached")
+        check_engine("bached")

@@ -10,6 +10,7 @@ from saccade.cli import main
 from saccade.events import Note, finish
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.schedule import share_of_rate, shortened
+from saccade.experiment.setup import few_steps
 
 STEP, RESTARTS = ["--schedule.name", "step"], ["--schedule.name", "restarts"]
 OWN_PLACE = "has a place of its own for weight decay"
@@ -126,3 +127,8 @@ def test_a_place_for_decay_that_is_no_place_of_the_rule() -> None:
 
     with pytest.raises(InputError, match="adam has none, it has beta1, beta2, eps, epsilon"):
         settled(make_recipe({"data": "x", "optimizer": {"rule": "adam", "trust": 0.01}}))
+
+
+def test_a_single_step_is_one() -> None:
+    recipe = make_recipe({"data": "digits", "epochs": 1, "batch": 64})
+    assert next(iter(few_steps(recipe, 64))).startswith("only 1 step of training in all, 1 an epoch")

@@ -12,8 +12,7 @@ from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
 from saccade.cli import main
-from saccade.events import Progress, Work, finish
-from saccade.experiment.fit import Interrupted
+from saccade.events import Interrupted, Progress, Work, finish
 from saccade.experiment.recipe import Recipe, flat, make_recipe
 from saccade.experiment.recipe_sections import RuleName, ScheduleName
 from saccade.experiment.regularizers import REGULARIZERS

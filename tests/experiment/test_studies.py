@@ -181,9 +181,9 @@ def test_a_range_test_finds_rates_between_its_ends(digits: Any, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["race", "digits", "--rules", "sgd,adan"], 'there is no update rule "adan", did you mean "adam"?'),
+        (["race", "digits", "--rules", "sgd,adan"], "not 'adan', did you mean \"adam\"?"),
         (["race", "digits", "--rules", "sgd,sgd"], "name each rule once"),
-        (["race", "digits", "--tries", "2"], "an odd number of rates"),
+        (["race", "digits", "--tries", "2"], "tries are an odd number"),
         (["ablate", "digits", "--only", "mixip"], 'there is no regularizer "mixip", did you mean "mixup"?'),
         (["ablate", "digits", "--seeds", "0"], "at least one seed"),
         (["race", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from saccade import InputError
-from saccade.experiment.pretrained import load_pretrained
+from saccade.experiment.pretrained import load_pretrained, published, statistics_for
 from saccade.optim import decay_groups, freeze
 from saccade.zoo import find
 
@@ -141,3 +141,17 @@ def test_frozen_parts_keep_every_bit_and_rates_multiply() -> None:
     assert all(name in changed for name in before if name.startswith("head") or name.endswith("2.0.body.0.conv.weight"))
     with pytest.raises(InputError, match=r'no part "stages\.9"'):
         freeze(network, ["stages.9"])
+
+
+@pytest.mark.parametrize("source", ["torchvision", "timm"])
+def test_a_network_without_weights_is_told_which_have_them(source: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"{source} has no weights for lenet5; it has them for .*resnet18, .*mobilenet_v2"
+    ):
+        statistics_for(source, "lenet5")
+
+
+def test_networks_that_share_no_more_than_a_name_have_no_weights() -> None:
+    """torchvision's AlexNet has one tower, its GoogLeNet batch norm."""
+    assert {"alexnet_one_tower", "googlenet_bn", "vgg11"} <= set(published("torchvision"))
+    assert not {"alexnet", "googlenet", "lenet5", "resnet20"} & set(published("torchvision"))

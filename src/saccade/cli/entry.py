@@ -77,7 +77,7 @@ def train(parser: Parser, words: list[str]) -> int:
 
 
 def trained(work: Any, as_json: bool) -> int:
-    from saccade.experiment.fit import Interrupted
+    from saccade.events import Interrupted
 
     try:
         return answer(show(work), as_json, summary)
@@ -167,7 +167,7 @@ def export(parser: Parser, words: list[str]) -> int:
     return answer(
         show(commands.export(options.run, options.to, options.out, options.data)),
         options.json,
-        lambda r: f"{r['file']}: largest difference of a score {r['largest_difference']:.2g} on {r['images']} images",
+        lambda r: f"wrote {r['file']}: largest difference of a score {r['largest_difference']:.2g} on {r['images']} images",
     )
 
 
@@ -206,9 +206,13 @@ def sharpness(parser: Parser, words: list[str]) -> int:
     as_json, run = options.pop("json"), options.pop("run")
 
     from saccade import commands
-    from saccade.report.sharpness import sharpness_text
 
-    return answer(show(commands.sharpness(run, **options)), as_json, sharpness_text)
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.report.sharpness import sharpness_text
+
+        return sharpness_text(record)
+
+    return answer(show(commands.sharpness(run, **options)), as_json, in_words)
 
 
 COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {

@@ -53,19 +53,20 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, with the nearest option."""
 
     def __init__(self, command: str):
+        self.command = command
         told = SUMMARIES[command].capitalize() + "."
         super().__init__(f"saccade {command}", description=told, formatter_class=WholeNames, allow_abbrev=False)
         self.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{self.prog}: {message} (see `{self.prog} --help`)")
+        raise InputError(f"{self.command}: {message} (see `{self.prog} --help`)")
 
     def parse(self, words: list[str]) -> Options:
         options, unknown = self.parse_known_args(words)
         if unknown:
             known = [option for action in self._actions for option in action.option_strings]
             word = unknown[0].split("=")[0]
-            raise InputError(f'{self.prog}: there is no option "{word}"{suggestion(word, known)}')
+            raise InputError(f'{self.command}: there is no option "{word}"{suggestion(word, known)}')
         return options
 
     def parse_recipe(self, words: list[str]) -> tuple[Options, dict[str, Any]]:

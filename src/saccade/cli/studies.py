@@ -1,5 +1,6 @@
 """The commands that train many times: tune-rate, race, ablate, compare, crossval, and curves."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -17,7 +18,10 @@ def tune_rate(parser: Parser, words: list[str]) -> int:
     parser.add_argument("--to", dest="high", type=float, default=10.0, metavar="R", help="last rate (default 10)")
     parser.add_argument("--steps", type=int, default=100, metavar="N", help="rates between them, one a step (default 100)")
     parser.add_argument(
-        "--out", default="tune-rate.html", metavar="FILE", help="the page to write (default tune-rate.html)"
+        "--out",
+        default="tune-rate.html",
+        metavar="FILE",
+        help="the page to write, a file that ends in .html (default tune-rate.html)",
     )
     options, given = parser.parse_recipe(words)
 
@@ -35,32 +39,44 @@ def race(parser: Parser, words: list[str]) -> int:
     parser.add_argument(
         "--rules", default="sgd,momentum,nesterov,adam", metavar="A,B", help="names of rules, see the recipe"
     )
-    parser.add_argument("--tries", type=int, default=3, metavar="N", help="rates tried for each rule at first (default 3)")
+    parser.add_argument(
+        "--tries", type=int, default=3, metavar="N", help="rates tried for each rule at first, an odd number (default 3)"
+    )
     add_common(parser)
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.race import ranked, row_in_words
+
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.race import ranked, row_in_words
+
+        return "\n".join(map(row_in_words, ranked(record["rules"])))
 
     kept = {"rates": options.tries, **{name: getattr(options, name) for name in ("rules", "seeds", "engine", "out")}}
     work = commands.race(options.data, **kept, **given)
-    return studied(work, options.json, lambda r: "\n".join(row_in_words(row) for row in ranked(r["rules"])))
+    return studied(work, options.json, in_words)
 
 
 def ablate(parser: Parser, words: list[str]) -> int:
+    from saccade.experiment.regularizers import REGULARIZERS
+
     parser.add_argument(
-        "--only", default=(), metavar="A,B", help='regularizers to try, such as "mixup,dropout" (default all)'
+        "--only", default=(), metavar="A,B", help=f"regularizers to try (default all: {', '.join(REGULARIZERS)})"
     )
     parser.add_argument("--folds", type=int, default=1, metavar="K", help="parts that validate in turn (default 1)")
     add_common(parser)
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.ablate import row_in_words
+
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.ablate import row_in_words
+
+        return "\n".join(map(row_in_words, record["rows"]))
 
     names = ("only", "seeds", "folds", "engine", "out")
     work = commands.ablate(options.data, **{name: getattr(options, name) for name in names}, **given)
-    return studied(work, options.json, lambda r: "\n".join(row_in_words(row) for row in r["rows"]))
+    return studied(work, options.json, in_words)
 
 
 def compare(parser: Parser, words: list[str]) -> int:
@@ -80,16 +96,24 @@ def compare(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.verdict import NOT_COMPARABLE, sized, together
 
     def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.verdict import sized, together
+
         rows = [f"{name}  {scored_row(row)}" for name, row in record["recipes"].items()]
         joint = [together(record)] if len(record["pairs"]) > 1 else []
         return "\n".join([record["headline"], *map(sized, record["pairs"]), *joint, *rows, record["advice"]])
 
     names = ("folds", "repeats", "seeds", "margin", "budget", "engine", "out")
     work = commands.compare(options.data, **{name: getattr(options, name) for name in names}, **given, **own)
-    return studied(work, options.json, in_words, lambda record: 2 if record["verdict"] == NOT_COMPARABLE else 0)
+    return studied(work, options.json, in_words, comparable)
+
+
+def comparable(record: dict[str, Any]) -> int:
+    """The exit code: 2 where a recipe alone is left."""
+    from saccade.experiment.verdict import NOT_COMPARABLE
+
+    return 2 if record["verdict"] == NOT_COMPARABLE else 0
 
 
 def scored_row(row: dict[str, Any]) -> str:
@@ -138,14 +162,16 @@ def bias_variance(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.curves import left_out, words_of
+
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.curves import left_out, words_of
+
+        return "\n".join([*(words_of(record["field"], row) for row in record["rows"]), *left_out(record)])
 
     work = commands.bias_variance(
         options.data, searched(options.vary, "vary"), options.members, options.engine, options.out, **given
     )
-    return studied(
-        work, options.json, lambda r: "\n".join([*(words_of(r["field"], row) for row in r["rows"]), *left_out(r)])
-    )
+    return studied(work, options.json, in_words)
 
 
 def learning_curve(parser: Parser, words: list[str]) -> int:
@@ -157,13 +183,17 @@ def learning_curve(parser: Parser, words: list[str]) -> int:
     options, given = parser.parse_recipe(words)
 
     from saccade import commands
-    from saccade.experiment.curves import grown, left_out
+
+    def in_words(record: dict[str, Any]) -> str:
+        from saccade.experiment.curves import grown, left_out
+
+        return "\n".join([*map(grown, record["rows"]), *left_out(record)])
 
     sizes = numbers(options.sizes) if options.sizes else []
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
         raise InputError(f'sizes: whole numbers, such as 100,1000, not "{options.sizes}"')
     work = commands.learning_curve(options.data, sizes, options.seeds, options.engine, options.out, **given)
-    return studied(work, options.json, lambda r: "\n".join([*map(grown, r["rows"]), *left_out(r)]))
+    return studied(work, options.json, in_words)
 
 
 def scored(record: dict[str, Any]) -> str:
@@ -204,12 +234,14 @@ def lettered(words: list[str]) -> tuple[list[str], dict[str, Any]]:
     rest, given, i = [], dict[str, dict[str, str]](), 0
     names = field_names()
     while i < len(words):
-        found = re.fullmatch(r"--([a-h])(?:\.([\w.]+))?(?:=(.*))?", words[i])
+        found = re.fullmatch(r"--([a-z])(?:\.([\w.]+))?(?:=(.*))?", words[i])
         i += 1
         if found is None:
             rest.append(words[i - 1])
             continue
         letter, field, value = found[1], found[2] or "recipe", found[3]
+        if letter > "h":
+            raise InputError(f"compare: recipes are --a to --h, there is no --{letter}")
         field = next((name for name, short in SHORT.items() if f"--{field}" in short), field)
         if field != "recipe" and field not in names:
             raise InputError(f'compare: there is no field "{field}" for --{letter}.{field}{suggestion(field, names)}')
@@ -252,18 +284,25 @@ def add_study(parser: Parser) -> None:
 
 def studied(work: Any, as_json: bool, text: Callable[[Any], str], code: Callable[[Any], int] = lambda record: 0) -> int:
     """Show the work and its answer; the exit code is what `code` makes of it, 130 where the user has stopped it."""
-    from saccade.experiment.fit import Interrupted
+    from saccade.events import Interrupted
 
     shown: list[str] = []
-    on_one_screen = not as_json and sys.stdout.isatty() and sys.stderr.isatty()
     try:
-        record = show(noting(work, shown) if on_one_screen else work)
+        record = show(noting(work, shown) if not as_json and on_one_screen() else work)
     except Interrupted as stop:
         folder = Path(str(stop)).parent
         print(f"\nstopped; nothing is lost: the same words with --out {folder} go on", file=sys.stderr)
         return 130
     answer(record, as_json, lambda r: unseen(text(r), shown))
     return code(record)
+
+
+def on_one_screen() -> bool:
+    """Whether results and progress are read in one place: on a terminal, or in a pipe after `2>&1`."""
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, AttributeError):  # no files, as in a notebook
+        return sys.stdout is sys.stderr
 
 
 def noting(work: Any, shown: list[str]) -> Any:

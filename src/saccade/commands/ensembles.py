@@ -6,6 +6,7 @@ from typing import Any
 from saccade.commands.studying import folder_of, in_memory
 from saccade.commands.training import recipe_of, report_of
 from saccade.events import Work
+from saccade.experiment.settings import Bag, Boost
 
 Record = dict[str, Any]
 
@@ -19,10 +20,11 @@ def bag(
     members that did not draw it) and `gain` (over the members, on the same images). The same words with `out` go on with
     a bag that was stopped.
     """
-    from saccade.experiment.ensemble import Bag
+    how, recipe = Bag(members, engine), recipe_of(data, **fields)
+
     from saccade.experiment.ensemble import bag as work
 
-    record = yield from work(recipe_of(data, **fields), Bag(members, engine), folder_of(out), in_memory(data))
+    record = yield from work(recipe, how, folder_of(out), in_memory(data))
     return (yield from report_of(Path(record["run"]), record))
 
 
@@ -32,8 +34,9 @@ def boost(data: Any = None, members: int = 5, out: str | Path | None = None, **f
     `fields` as for train. The record is that of a run, with `members`: the weighted error of each on the training images,
     its vote, and the validation accuracy of all up to it. The same words with `out` go on with one that was stopped.
     """
-    from saccade.experiment.boost import Boost
+    how, recipe = Boost(members), recipe_of(data, **fields)
+
     from saccade.experiment.boost import boost as work
 
-    record = yield from work(recipe_of(data, **fields), Boost(members), folder_of(out), in_memory(data))
+    record = yield from work(recipe, how, folder_of(out), in_memory(data))
     return (yield from report_of(Path(record["run"]), record))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.events import Note, Work
+from saccade.experiment import folder
 from saccade.writing import write_text
 
 Record = dict[str, Any]
@@ -16,6 +17,8 @@ def sharpness(run: str | Path, data: Any = None, **settings: Any) -> Work[Record
     `settings`: `images` in each of `subsamples` (5) of the training images, `surface=True` for pictures of the loss around
     the weights, `precision` "float32" or "float64". `data`: the images, where the run's own are no longer there.
     """
+    folder.check_run(Path(run))
+
     from saccade.experiment.sharpness import Settings
     from saccade.experiment.sharpness import sharpness as work
     from saccade.report.sharpness import sharpness_page

@@ -1,4 +1,7 @@
-"""The commands that train many times to find out something: tune-rate, race, ablate, compare."""
+"""The commands that train many times to find out something: tune-rate, race, ablate, compare.
+
+What works with torch is imported in each of them once its words have been checked: a slip is answered at once.
+"""
 
 import json
 import re
@@ -10,8 +13,10 @@ from saccade.commands.training import pictures_of, recipe_of, report_of
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
+from saccade.experiment.contenders import check_recipes, not_shared
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.recipe_files import read_recipe, recipe_file
+from saccade.experiment.settings import Ablation, Comparison, CrossValidation, Curve, Folds, Race, check_free, check_members
 from saccade.writing import check_output, write_text
 
 Record = dict[str, Any]
@@ -27,13 +32,14 @@ def tune_rate(
     **fields: Any,
 ) -> Work[Record]:
     """The loss at growing rates, and the rate that it suggests; with `out`, a page. `fields` as for train."""
-    from saccade.experiment.tune import tune_rate as work
-    from saccade.report.studies import rate_page
-
-    file = folder_of(out)
+    file = Path(out) if out is not None else None
     if file is not None:
         check_output(file, ".html")
     recipe = recipe_of(data, **fields)
+
+    from saccade.experiment.tune import tune_rate as work
+    from saccade.report.studies import rate_page
+
     record = yield from work(recipe, low, high, steps, in_memory(data))
     record = {"data": recipe.data, **record}
     if file is not None:
@@ -52,14 +58,15 @@ def race(  # noqa: PLR0913 - the words of the command line
     **fields: Any,
 ) -> Work[Record]:
     """Update rules on the same network, images, seeds and epochs, each at the best of some rates; a page with curves."""
-    from saccade.experiment.race import Race, check_free
+    settings = Race(words(rules), rates, seeds, engine)
+    check_free(fields)
+    recipe = recipe_of(data, **fields)
+
     from saccade.experiment.race import race as work
     from saccade.experiment.trajectories import watched
     from saccade.report.studies import race_page
 
-    settings = Race(words(rules), rates, seeds, engine)
-    check_free(fields)
-    record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
+    record = yield from work(recipe, settings, folder_of(out), in_memory(data))
     return (yield from kept(record, race_page(record, watched(settings.rules))))
 
 
@@ -73,17 +80,16 @@ def ablate(  # noqa: PLR0913 - the words of the command line
     **fields: Any,
 ) -> Work[Record]:
     """Each regularizer of the recipe switched off in turn, each absent one on; a table of differences with intervals."""
-    from saccade.experiment.ablate import Ablation
-    from saccade.experiment.ablate import ablate as work
-    from saccade.experiment.regularizers import REGULARIZERS
-    from saccade.report.studies import ablation_page
-
     names = words(only)
     if not names and (isinstance(only, str) or only):  # `--only ,`, or a shell variable that is empty
-        known = ", ".join(REGULARIZERS)
-        raise InputError(f"ablate: --only names no regularizer; leave it out for all, or name some of {known}")
+        raise InputError("ablate: --only names no regularizer; leave it out for all (`saccade ablate --help` names them)")
     settings = Ablation(names, seeds, folds, engine)
-    record = yield from work(recipe_of(data, **fields), settings, folder_of(out), in_memory(data))
+    recipe = recipe_of(data, **fields)
+
+    from saccade.experiment.ablate import ablate as work
+    from saccade.report.studies import ablation_page
+
+    record = yield from work(recipe, settings, folder_of(out), in_memory(data))
     return (yield from kept(record, ablation_page(record)))
 
 
@@ -105,15 +111,15 @@ def compare(  # noqa: PLR0913 - the words of the command line
     accuracy that would not matter. `budget`: "20min", or seconds; repeats are then what it pays for. A recipe of which a
     run fails has "failed", why, in place of scores; where one alone is left the verdict is "not comparable".
     """
-    from saccade.experiment.compare import Comparison
-    from saccade.experiment.compare import compare as work
-    from saccade.experiment.folds import Folds
-    from saccade.report.comparison import compare_page
-
     own = {name: fields.pop(name) for name in LETTERS if name in fields}
     how = Comparison(Folds(folds, repeats, seeds), margin, seconds_of(budget), engine)
     recipes = {name: lettered(name, data, own.get(name, {}), fields) for name in sorted({"a", *own})}
+    check_recipes(recipes)
     yield from overruled(data, own)
+
+    from saccade.experiment.compare import compare as work
+    from saccade.report.comparison import compare_page
+
     record = yield from work(recipes, how, folder_of(out), in_memory(data))
     shown = [each["id"] for pair in record["pairs"] for key in ("better", "worse") for each in pair["flips"][key]]
     return (yield from kept(record, compare_page(record, pictures_of(record["fingerprint"], shown))))
@@ -136,12 +142,14 @@ def crossval(  # noqa: PLR0913 - the words of the command line
     `search`: values to choose from, `{"optimizer.lr": [0.01, 0.1]}`: `inner` folds of each training part choose, the outer
     folds report. `final`: then train on all images with what is chosen, into the folder `final` of the study.
     """
-    from saccade.experiment.crossval import CrossValidation, cross_validate
-    from saccade.experiment.folds import Folds
+    how = CrossValidation(Folds(folds, repeats, seeds), search or {}, inner, final, engine)
+    recipe = recipe_of(data, **fields)
+    how.recipes(recipe)
+
+    from saccade.experiment.crossval import cross_validate
     from saccade.report.crossval import crossval_page
 
-    how = CrossValidation(Folds(folds, repeats, seeds), search or {}, inner, final, engine)
-    record = yield from cross_validate(recipe_of(data, **fields), how, folder_of(out), in_memory(data))
+    record = yield from cross_validate(recipe, how, folder_of(out), in_memory(data))
     shown = [each["id"] for each in record["label_errors"]]
     record = yield from kept(record, crossval_page(record, pictures_of(record["fingerprint"], shown)))
     if "final" in record:
@@ -162,16 +170,18 @@ def bias_variance(
     `vary`: the field and its values, `{"optimizer.weight_decay": [0, 1e-3]}`; `{"network.width": [0.25, 1.0]}` for an
     option of the network; `{"split.images": [100, 1000]}` for training images. Unset: the recipe as it is.
     """
-    from saccade.experiment.curves import Curve
-    from saccade.experiment.curves import bias_variance as work
-    from saccade.report.curves import bias_variance_page
-
     recipe = recipe_of(data, **fields)
     varied = dict(vary) if vary else {"epochs": [recipe.epochs]}
     if len(varied) != 1:
         raise InputError(f"vary: one field, not {len(varied)} ({', '.join(varied)})")
     ((field, values),) = varied.items()
-    record = yield from work(recipe, Curve(field, values, members, engine), folder_of(out), in_memory(data))
+    curve = Curve(field, values, members, engine)
+    curve.recipes(recipe)
+
+    from saccade.experiment.curves import bias_variance as work
+    from saccade.report.curves import bias_variance_page
+
+    record = yield from work(recipe, curve, folder_of(out), in_memory(data))
     return (yield from kept(record, bias_variance_page(record)))
 
 
@@ -184,11 +194,13 @@ def learning_curve(
     **fields: Any,
 ) -> Work[Record]:
     """Accuracy after training on more and more images, several seeds each; what the last doubling brought; a page."""
+    check_members(seeds, "seeds")
+    recipe = recipe_of(data, **fields)
+
     from saccade.experiment.curves import learning_curve as work
     from saccade.report.curves import learning_page
 
-    where = (folder_of(out), in_memory(data))
-    record = yield from work(recipe_of(data, **fields), sizes, seeds, engine, where)
+    record = yield from work(recipe, sizes, seeds, engine, (folder_of(out), in_memory(data)))
     return (yield from kept(record, learning_page(record)))
 
 
@@ -197,8 +209,6 @@ def lettered(letter: str, data: Any, own: str | Path | dict[str, Any], common: d
 
     Data of its own are for a comparison that names none for all.
     """
-    from saccade.experiment.compare import not_shared
-
     own = worded(own)
     both, its = dict(common), own.pop("data", data)
     if not same_data(its, data) and (data is not None or in_memory(its) is not None):
@@ -261,7 +271,10 @@ def words(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def folder_of(out: str | Path | None) -> Path | None:
-    return Path(out) if out is not None else None
+    if out is None:
+        return None
+    folder.check_can_be_made(Path(out))
+    return Path(out)
 
 
 def in_memory(data: Any) -> Any:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saccade.data.listing import in_words
+from saccade.data.sources import check_source, open_source
 from saccade.errors import InputError, suggestion
 from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.idle import check_idle
-from saccade.experiment.recipe import Recipe, make_recipe
+from saccade.experiment.recipe import IN_MEMORY, Recipe, make_recipe
 from saccade.experiment.recipe_files import read_recipe, recipe_file
 from saccade.writing import check_output
 from saccade.zoo import find
@@ -35,11 +37,13 @@ def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any)
     if isinstance(data, str | Path):
         words["data"] = str(data)
     elif data is not None:
-        words["data"] = "arrays"
+        words["data"] = IN_MEMORY
     if "data" not in words:
         raise InputError("no data: name a folder of images, a CSV, or `digits`")
     made = make_recipe(words)
     check_idle(made, fields)
+    if made.data != IN_MEMORY:
+        check_source(made.data, made.split.group)
     if made.network is not None:
         find(made.network)  # a name that is none is told before any data are read
     return made
@@ -47,9 +51,10 @@ def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any)
 
 def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | None = None, **fields: Any) -> Work[Record]:
     """Train on `data` (a path, a name, arrays (X, y) or a sequence of pairs) and write the run folder and its report."""
+    wanted = recipe_of(data, recipe, **fields)
+
     from saccade.experiment.run import train as work
 
-    wanted = recipe_of(data, recipe, **fields)
     in_memory = None if data is None or isinstance(data, str | Path) else data
     record = yield from work(wanted, Path(out) if out is not None else None, in_memory)
     return (yield from report_of(Path(record["run"]), record))
@@ -57,6 +62,8 @@ def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | 
 
 def resume(run: str | Path, data: Any = None) -> Work[Record]:
     """Go on with an interrupted run; `data` again when it was in memory."""
+    folder.check_run(Path(run))
+
     from saccade.experiment.run import resume as work
     from saccade.experiment.study import WORDS
 
@@ -85,6 +92,15 @@ def pictures_of(fingerprint: str, ids: Sequence[str]) -> dict[str, Any]:
     return {name: store.pixels[where[name]] for name in ids if name in where}
 
 
+def both_intervals(record: Record) -> tuple[str, ...]:
+    """What the two kinds of interval of a cross-validation hold for."""
+    if "out_of_fold" not in record["scores"]:
+        return ()
+    from saccade.experiment.crossval import intervals
+
+    return intervals(record)
+
+
 def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[Record]:
     """The record of the run, or, with `data`, its scores on other labelled images in the same form.
 
@@ -92,22 +108,22 @@ def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[R
 
     Images on which the run has trained or selected are recognized by their pixels and not scored.
     """
-    from saccade.experiment import model
-    from saccade.experiment.crossval import intervals
-    from saccade.experiment.predict import evaluate as work
-
     record = folder.read_record(Path(run))
     if "scores" not in record:
         raise InputError(f"{run}: this is a study of several runs; name one of the run folders in it")
     if data is None:
         if views == "center":
-            yield from map(Note, intervals(record) if "out_of_fold" in record["scores"] else ())
+            yield from map(Note, both_intervals(record))
             return record
         data = make_recipe(read_recipe(Path(run) / folder.RECIPE)).data
+
+    from saccade.experiment import model
+    from saccade.experiment.predict import evaluate as work
+
     start = time.monotonic()
     found = yield from work(Path(run), model.looking(model.load(Path(run)), views), data)
     if left := found.predictions.left_out:
-        yield Note(f"left out: {len(left):,} (such as {left[0].file}: {left[0].reason})")
+        yield Note(in_words(left))
     described = dict(found.described)
     scores = described.pop("scores")
     about = {key: record[key] for key in ("run", "network", "seed", "classes")}
@@ -123,6 +139,8 @@ def predict(run: str | Path, images: Any, views: str = "center") -> "Work[Predic
     `images`: a path, several paths, one image or several: PIL images, or arrays (H, W), (H, W, C), (C, H, W). `views`: as
     for evaluate.
     """
+    folder.check_run(Path(run))
+
     from saccade.experiment import model
     from saccade.experiment.predict import predict as work
     from saccade.experiment.predict import predict_pictures
@@ -161,18 +179,19 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, dat
 
     The images are the run's own, or those of `data` where these are no longer there.
     """
-    from saccade.experiment import model
-    from saccade.experiment.export import export_onnx
-    from saccade.experiment.training_images import images_of
-
     if to != "onnx":
         raise InputError(f'there is no export to "{to}"{suggestion(to, ["onnx"])} (known: onnx)')
     file = Path(out) if out is not None else Path(run) / "model.onnx"
     check_output(file, ".onnx")
     record = folder.read_record(Path(run))
+
+    from saccade.experiment import model
+    from saccade.experiment.export import export_onnx
+    from saccade.experiment.training_images import images_of
+
     loaded = model.load(Path(run))
     pixels = (yield from images_of(Path(run), record, loaded.preprocess, data)).pixels
-    yield Note("exporting")
+    yield Note(f"exporting, and comparing with onnxruntime on {min(VERIFIED, len(pixels))} images")
     difference = export_onnx(loaded, file, pixels[-VERIFIED:])
     return {"file": str(file), "largest_difference": difference, "images": min(VERIFIED, len(pixels))}
 
@@ -183,10 +202,11 @@ def doctor(data: Any, size: int | None = None, group: str | None = None) -> Work
     `group` names a column of a CSV whose values should not be in two parts (a patient, a film).
     """
     from saccade.data.doctor import diagnose
-    from saccade.data.sources import open_source
-    from saccade.experiment.setup import complete, stored_side
 
     listing = open_source(data, group)
+
+    from saccade.experiment.setup import complete, stored_side
+
     name = str(data) if isinstance(data, str | Path) else "arrays"
     recipe = complete(make_recipe({"data": name, "images": {"size": size}}), listing)
     return (yield from diagnose(listing, stored_side(recipe)))

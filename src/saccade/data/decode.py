@@ -1,6 +1,7 @@
 """From the bytes of an image file to upright 8-bit pixels."""
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,15 @@ def decode(data: bytes) -> Picture:
         raise Unusable("the file is empty")
     with reasons(), Image.open(io.BytesIO(data)) as image:
         return from_pil(image)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Pillow warns about odd files, which are used or left out by name. To be opened around threads, not in one: the
+    filters of warnings are those of the whole process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

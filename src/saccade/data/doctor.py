@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +129,7 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> Examined:
         text = f"{len(pixels):,} images are too many (limit {MOST_COMPARED:,}); exact duplicates were searched"
         findings.append(Finding("near duplicates not searched", text))
     findings += [
-        *duplicates(EXACT, across_parts(exact, parts), names, parts),
+        *seen_at(pixels.shape[1] if listing.photos else 0, duplicates(EXACT, across_parts(exact, parts), names, parts)),
         *duplicates("near duplicates", near, names, parts),
         *contradictions(np.concatenate([exact, near]), names, labels, listing.classes),
         *small_classes(labels, listing.classes),
@@ -137,6 +137,12 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> Examined:
     if listing.groups is not None:
         findings += [*groups_across_parts(listing.groups[kept], parts), *one_group(listing.groups[kept], parts)]
     return Examined(digests, clusters_of(len(pixels), np.concatenate([exact, near])), findings)
+
+
+def seen_at(side: int, findings: Iterable[Finding]) -> Iterable[Finding]:
+    """At which side they hold, 0 for images that have one size: two photos may be equal at 32 px and differ at 224."""
+    for each in findings:
+        yield replace(each, text=f"{each.text} (compared at {side} px)") if side else each
 
 
 def across_parts(pairs: np.ndarray, parts: np.ndarray) -> np.ndarray:

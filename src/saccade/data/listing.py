@@ -21,6 +21,11 @@ class LeftOut:
     reason: str
 
 
+def in_words(left_out: Sequence[LeftOut]) -> str:
+    """How many, and the last: images that cannot be used come after files that are none, and say more than a README."""
+    return f"left out: {len(left_out):,}, such as {left_out[-1].file} ({left_out[-1].reason})"
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something about the data that a person should know: `kind` in two or three words, `text` in one sentence."""

@@ -5,7 +5,6 @@ import os
 import shutil
 import tempfile
 import time
-import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from saccade.data.cache import cache_folder
+from saccade.data.decode import unwarned
 from saccade.data.doctor import conversions, examine
 from saccade.data.listing import Finding, Images, LeftOut, Listing, Picture, Unusable
 from saccade.data.preprocess import Preprocess
@@ -68,11 +68,10 @@ def build(listing: Listing, side: int, channels: int | None) -> Work[Store]:
     Opened at once when neither names, sizes nor times of the files changed; when only those changed, found again by the
     content. InputError when no image is usable or the cache folder cannot be written.
     """
-    pointer = stores() / f"{key(listing, side, channels, listing.images.stamp())}.known"
-    if (store := known(pointer)) is not None:
-        return described(store, listing)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about odd files; here, since filters are not safe in threads
+    with unwarned():
+        pointer = stores() / f"{key(listing, side, channels, listing.images.stamp())}.known"
+        if (store := known(pointer)) is not None:
+            return described(store, listing)
         digests = yield from in_threads(listing, "fingerprinting", listing.images.digest)
         fingerprint = key(listing, side, channels, blake2b(b"".join(digests), digest_size=12).hexdigest())
         if (store := open_stored(fingerprint)) is None:

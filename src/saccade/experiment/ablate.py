@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from saccade import statistics
-from saccade.errors import InputError, suggestion
+from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.assemble import new_network
 from saccade.experiment.division import check_scored
-from saccade.experiment.engine import check_engine, prepare_all, settle
+from saccade.experiment.engine import prepare_all, settle
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.regularizers import REGULARIZERS, Choice, Regularizer, as_built, without_effect
+from saccade.experiment.settings import Ablation
 from saccade.experiment.setup import Prepared
-from saccade.experiment.study import Member, Study, open_study, seeded
+from saccade.experiment.study import Study, open_study
 
 Record = dict[str, Any]
 
@@ -36,44 +37,6 @@ class Change:
 
     def row(self) -> Record:
         return {"regularizer": self.regularizer, "change": self.word, "in_place_of": self.in_place_of, "name": self.name}
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """Which regularizers, all by default, how many seeds, and how many folds: 1 is the recipe's own validation part."""
-
-    only: tuple[str, ...] = ()
-    seeds: int = 3
-    folds: int = 1
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        check_engine(self.engine)
-        for name in self.only:
-            if name not in REGULARIZERS:
-                known = ", ".join(REGULARIZERS)
-                raise InputError(f'ablate: there is no regularizer "{name}"{suggestion(name, REGULARIZERS)} ({known})')
-        if self.seeds < 1:
-            raise InputError(f"ablate: at least one seed, not {self.seeds}")
-        if self.folds < 1:
-            raise InputError(f"ablate: at least one fold, not {self.folds}")
-
-    @property
-    def names(self) -> list[str]:
-        """Of the regularizers, each once."""
-        return list(dict.fromkeys(self.only or REGULARIZERS))
-
-    def words(self) -> Record:
-        return {"only": list(self.only), "seeds": self.seeds, "folds": self.folds}
-
-    def members(self, recipe: Recipe, name: str) -> list[Member]:
-        """The runs of one recipe: every seed with every fold."""
-        name = name.replace(" ", "-")
-        if self.folds == 1:
-            return seeded(recipe, name, self.seeds)
-        numbers = range(self.folds)
-        folds = [recipe.changed(split={"folds": self.folds, "fold": number}) for number in numbers]
-        return [each for number in numbers for each in seeded(folds[number], f"{name}-fold-{number}", self.seeds)]
 
 
 def ablate(recipe: Recipe, ablation: Ablation, place: Path | None = None, data: Any = None) -> Work[Record]:

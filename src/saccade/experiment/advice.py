@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from saccade import statistics
-from saccade.experiment.folds import Folds
+from saccade.experiment.settings import Folds
 from saccade.experiment.terms import Terms
 
 AFFORDABLE = 20  # more repeats of all folds, or more seeds in each

@@ -10,8 +10,8 @@ from saccade.data.balance import balanced_weights, effective_weights
 from saccade.errors import InputError
 from saccade.experiment import model
 from saccade.experiment.recipe import Recipe
-from saccade.experiment.recipe_sections import RegularizeSection
-from saccade.experiment.setup import HYPERPARAMETERS, Prepared
+from saccade.experiment.recipe_sections import HYPERPARAMETERS, RegularizeSection
+from saccade.experiment.setup import Prepared
 from saccade.layers import edit, norms
 from saccade.optim import Average, Optimizer, decay_groups, exponential, scaled_rate, uniform, vectors_apart
 from saccade.seeds import derive

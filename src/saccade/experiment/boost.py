@@ -18,7 +18,6 @@ from saccade.experiment import model, outcome
 from saccade.experiment.engine import prepare_all, settle
 from saccade.experiment.ensemble import (
     Joint,
-    check_count,
     completed,
     done,
     is_done,
@@ -27,26 +26,17 @@ from saccade.experiment.ensemble import (
     of_member,
 )
 from saccade.experiment.failures import failures, summary
+from saccade.experiment.members import Member, seeded
 from saccade.experiment.predict import resident
-from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
+from saccade.experiment.settings import Boost
 from saccade.experiment.setup import Prepared
-from saccade.experiment.study import Study, open_study, seeded
+from saccade.experiment.study import Study, open_study
 from saccade.layers.ensemble import Voted
 from saccade.reading import read_npz
 from saccade.writing import replacing
 
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Boost:
-    """How many members there are at most."""
-
-    members: int = 5
-
-    def __post_init__(self) -> None:
-        check_count(self.members)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Which of several recipes is better on these images? Paired: the same folds, the same seeds, the same images."""
 
 from collections.abc import Mapping
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,17 @@ from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder
+from saccade.experiment.contenders import check_different, check_recipes, check_sizes
 from saccade.experiment.engine import foreseen, prepare_all, settle
-from saccade.experiment.folds import Folds, OutOfFold, keep
+from saccade.experiment.folds import OutOfFold, keep
 from saccade.experiment.looks import Comparison, Looked, Series, judged_once, spelled, two_looks
 from saccade.experiment.recipe import Recipe, different_fields, flat
+from saccade.experiment.settings import Folds
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import open_study
 from saccade.experiment.verdict import accuracy
 
 Record = dict[str, Any]
-SHARED = ("data", "split", "plan", "checkpoint.seconds")  # fields that a comparison has in common
 
 
 def compare(recipes: Mapping[str, Recipe], how: Comparison, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -61,38 +61,6 @@ def looked_before(looks: int) -> str:
         f"the {which} look at this comparison, each with more runs: a look says something wrong in up to 5 %, so several "
         "do more often; --budget has its looks planned"
     )
-
-
-def check_recipes(recipes: Mapping[str, Recipe]) -> None:
-    """InputError where there is nothing to compare, or where the recipes differ in what they must share."""
-    if len(recipes) < 2:
-        raise InputError("compare: nothing to compare; say what b is, such as --b.network plain20")
-    check_different(recipes)
-    for (one, a), (other, b) in combinations(recipes.items(), 2):
-        fields = different_fields(a, b)
-        for name in fields:
-            if any(name == shared or name.startswith(f"{shared}.") for shared in SHARED):
-                raise not_shared(one, other, name)
-
-
-def not_shared(one: str, other: str, field: str) -> InputError:
-    return InputError(f"compare: {one} and {other} differ in {field}, which a comparison has in common; set it for both")
-
-
-def check_different(recipes: Mapping[str, Recipe]) -> None:
-    """InputError for two that are the same, as they were asked for or once the data have decided the rest."""
-    for (one, a), (other, b) in combinations(recipes.items(), 2):
-        if not different_fields(a, b):
-            raise InputError(f"compare: {one} and {other} are the same recipe; they must differ in a field (or a seed)")
-
-
-def check_sizes(recipes: Mapping[str, Recipe]) -> None:
-    """InputError where recipes look at images of different size or colour: then it is not the network that differs."""
-    for what in ("size", "channels"):
-        values = {name: getattr(recipe.images, what) for name, recipe in recipes.items()}
-        if len(set(values.values())) > 1:
-            said = ", ".join(f"{name} {value}" for name, value in values.items())
-            raise InputError(f"compare: the recipes differ in images.{what} ({said}); give one --images.{what} for all")
 
 
 def check_folds(prepared: Mapping[str, Prepared]) -> None:

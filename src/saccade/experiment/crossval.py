@@ -1,9 +1,8 @@
 """Cross-validation of one recipe; where there is something to choose, inner folds choose and outer folds report."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, product
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,49 +12,18 @@ from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import outcome
-from saccade.experiment.engine import check_engine, prepare_all, settle
+from saccade.experiment.engine import prepare_all, settle
 from saccade.experiment.failures import check_done, failures, summary
-from saccade.experiment.folds import Folds, OutOfFold, by_fold, keep, out_of_fold
-from saccade.experiment.processes import Member
+from saccade.experiment.folds import OutOfFold, by_fold, keep, out_of_fold
+from saccade.experiment.members import Member
 from saccade.experiment.recipe import Recipe, changed_fields
+from saccade.experiment.settings import Choice, CrossValidation
 from saccade.experiment.study import Study, open_study, quietly, validation_accuracy
-from saccade.experiment.tried_values import check_values
 from saccade.experiment.verdict import accuracy
 from saccade.writing import write_text
 
 Record = dict[str, Any]
-Choice = dict[str, Any]  # values of fields by their dotted names
 SUSPECTS = 100  # likely label errors that the record lists
-
-
-@dataclass(frozen=True)
-class CrossValidation:
-    """`search`: values to choose from, by field; `inner`: folds that choose; `final`: whether a last run trains on all."""
-
-    folds: Folds = field(default_factory=Folds)
-    search: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    inner: int = 3
-    final: bool = False
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        check_engine(self.engine)
-        if self.inner < 2:
-            raise InputError(f"inner: two folds at least choose, not {self.inner}")
-        for name, values in self.search.items():
-            if name.split(".")[0] in ("data", "split", "seed", "plan"):
-                raise InputError(f"search: {name} is nothing to be chosen by accuracy")
-            check_values(name, values)
-
-    @property
-    def choices(self) -> list[Choice]:
-        """Every combination of the values; one, empty, where nothing is searched."""
-        return [dict(zip(self.search, values, strict=True)) for values in product(*self.search.values())]
-
-    @property
-    def runs(self) -> int:
-        choosing = self.inner * len(self.choices) if len(self.choices) > 1 else 0
-        return (self.folds.runs + self.final) * (1 + choosing)
 
 
 def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -91,8 +59,7 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
 
 def check_choices(recipe: Recipe, how: CrossValidation) -> Work[None]:
     """InputError for a value that a field does not take; a note where there is nothing to choose."""
-    for choice in how.choices:
-        changed_fields(recipe, choice)
+    how.recipes(recipe)
     if how.search and len(how.choices) == 1:
         names, values = (", ".join(map(str, each)) for each in (how.search, how.choices[0].values()))
         yield Note(f"search: one value of {names} leaves nothing to choose; {values} is used in every fold")

@@ -12,41 +12,18 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import folder, outcome
 from saccade.experiment.division import check_scored
-from saccade.experiment.engine import check_engine, prepare_all, settle
+from saccade.experiment.engine import prepare_all, settle
 from saccade.experiment.failures import failures, summary
-from saccade.experiment.processes import Member
-from saccade.experiment.recipe import Recipe, changed_fields
+from saccade.experiment.members import Member
+from saccade.experiment.recipe import Recipe
+from saccade.experiment.settings import Curve, check_engine, check_members, with_value
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, quietly
-from saccade.experiment.tried_values import check_values
-from saccade.zoo import find
 
 Record = dict[str, Any]
 FIELD = "split.images"  # of a learning curve
-OPTION = "network."  # --vary network.width=0.5: an option of the network, not a field of the recipe
 SIZES = 5  # of a learning curve, each twice the one before
 SMALLEST = 2  # training images of a class, on average, at its left end
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The field, its values, and how many runs there are at each of them."""
-
-    field: str
-    values: Sequence[Any]
-    members: int = 5
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        check_engine(self.engine)
-        check_members(self.members, "members")
-        check_values(self.field, self.values)
-
-
-def check_members(count: int, name: str) -> None:
-    """InputError for fewer than two; `name` is what the user calls them."""
-    if count < 2:
-        raise InputError(f"{name}: two at least, for their spread is what is measured, not {count}")
 
 
 def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -55,7 +32,7 @@ def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data:
     Scored are the validation images, which here choose nothing: the last epoch is used. The test part is not read. Members
     that fail are left out and named; of a value that keeps fewer than two of them there is no row.
     """
-    varied = {str(value): changed(recipe, curve.field, value).changed(split={"bootstrap": True}) for value in curve.values}
+    varied = {name: each.changed(split={"bootstrap": True}) for name, each in curve.recipes(recipe).items()}
     found = yield from trained("bias-variance", recipe, varied, curve, (place, data))
     rows = []
     for point in found.points:
@@ -77,12 +54,11 @@ def learning_curve(
     """
     check_members(members, "seeds")
     check_engine(engine)
-    changed(recipe, FIELD, min(sizes, default=None))  # what it refuses is told before any data are read
+    with_value(recipe, FIELD, min(sizes, default=None))  # what it refuses is told before any data are read
     prepared = yield from quietly(prepare_all({"recipe": recipe}, where[1]), "data")
     sizes = (yield from within(sizes, prepared["recipe"])) if sizes else halved(prepared["recipe"])
     curve = Curve(FIELD, sizes, members, engine)
-    varied = {str(size): changed(recipe, curve.field, size) for size in curve.values}
-    found = yield from trained("learning-curve", recipe, varied, curve, where)
+    found = yield from trained("learning-curve", recipe, curve.recipes(recipe), curve, where)
     rows: list[Record] = []
     last: dict[int, np.ndarray] = {}
     for point in found.points:
@@ -140,20 +116,6 @@ def halved(prepared: Prepared) -> list[int]:
     count, classes = len(prepared.indices("train")), len(prepared.store.classes)
     sizes = [count >> i for i in range(SIZES)]
     return [size for size in reversed(sizes) if size >= SMALLEST * classes] or [count]
-
-
-def changed(recipe: Recipe, field: str, value: Any) -> Recipe:
-    """The recipe with this value; `network.width` is an option of the network that it names."""
-    if recipe.stop.patience is not None:
-        raise InputError("stop.patience: early stopping would choose by the images that are scored; leave it out")
-    recipe = recipe.changed(checkpoint={"select": "last"}, split={"read_test": False})
-    if not field.startswith(OPTION):
-        return changed_fields(recipe, {field: value})
-    if recipe.network is None:
-        raise InputError(f"{field}: an option of a network; name it, such as --network mobilenet_v1")
-    network = f"{recipe.network}{',' if ':' in recipe.network else ':'}{field.removeprefix(OPTION)}={value}"
-    find(network)  # an option that it does not have is told before any data are read
-    return recipe.changed(network=network)
 
 
 @dataclass(frozen=True)

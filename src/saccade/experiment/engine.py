@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.errors import InputError, suggestion
+from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.assemble import new_network
 from saccade.experiment.fleet import unsuited
@@ -25,7 +25,6 @@ from saccade.training.fleet import Losses
 from saccade.training.plan import CLEARLY, Plan, device_of, images_per_second
 from saccade.writing import write_text
 
-ENGINES = ("auto", "serial", "processes", "batched")
 SETTLED = "settled.json"
 START_SECONDS = 8.0  # until a new process trains: torch is imported, kernels are chosen
 FLEET = {"cpu": 8, "cuda": 16}  # members at once: on a CPU more are no faster, on a GPU images fill the memory
@@ -38,11 +37,6 @@ class Settled:
 
     study: Study
     recipes: dict[str, Recipe]
-
-
-def check_engine(name: str) -> None:
-    if name not in ENGINES:
-        raise InputError(f'engine: "{name}" is none of {", ".join(ENGINES)}{suggestion(name, ENGINES)}')
 
 
 def prepare_all(recipes: Mapping[str, Recipe], data: Any = None) -> Work[dict[str, Prepared]]:

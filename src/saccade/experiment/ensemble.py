@@ -16,14 +16,15 @@ from saccade.errors import InputError
 from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.division import bootstrap_sample
-from saccade.experiment.engine import check_engine, prepare_all, settle
+from saccade.experiment.engine import prepare_all, settle
 from saccade.experiment.failures import failures, summary
+from saccade.experiment.members import Member, seeded
 from saccade.experiment.predict import class_probabilities, resident, shares
-from saccade.experiment.processes import Member
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import one_class
+from saccade.experiment.settings import Bag
 from saccade.experiment.setup import Prepared
-from saccade.experiment.study import Study, open_study, seeded
+from saccade.experiment.study import Study, open_study
 from saccade.inspection.table import layer_table
 from saccade.layers.ensemble import Averaged, Ensemble, Voted
 from saccade.reading import read_npz
@@ -32,23 +33,6 @@ from saccade.writing import replacing, write_text
 Record = dict[str, Any]
 READINGS = "test-read.txt"  # how often the test part has been opened: known whatever happens at the end
 OUT_OF_BAG = "out-of-bag.npz"
-
-
-@dataclass(frozen=True)
-class Bag:
-    """How many members there are, and how they are trained."""
-
-    members: int = 10
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        check_count(self.members)
-        check_engine(self.engine)
-
-
-def check_count(members: int) -> None:
-    if members < 2:
-        raise InputError(f"members: it takes two at least to decide together, not {members}")
 
 
 def bag(recipe: Recipe, how: Bag, place: Path | None = None, data: Any = None) -> Work[Record]:

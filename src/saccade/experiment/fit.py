@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from saccade import statistics
 from saccade.data.batches import Resident
 from saccade.errors import InputError
-from saccade.events import Epoch, Note, Progress, Work
+from saccade.events import Epoch, Interrupted, Note, Progress, Work
 from saccade.experiment import assemble, folder, outcome
 from saccade.experiment.feed import Batch, Feed
 from saccade.experiment.pretrained import load_pretrained
@@ -38,10 +38,6 @@ from saccade.training.stopping import EarlyStopping
 # Reading a loss waits for the device: a GPU is given steps ahead, a CPU has nothing to wait for
 READ_EVERY = defaultdict(lambda: 16, cpu=1)
 SOUND_IMAGES = 8
-
-
-class Interrupted(Exception):
-    """The user asked to stop; everything is kept."""
 
 
 @dataclass

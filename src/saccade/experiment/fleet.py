@@ -16,7 +16,7 @@ from saccade.experiment import folder
 from saccade.experiment.assemble import new_network
 from saccade.experiment.fit import Fit
 from saccade.experiment.fleet_fit import FleetFit, sharing_images
-from saccade.experiment.processes import Member
+from saccade.experiment.members import Member
 from saccade.experiment.recipe import Recipe, flat
 from saccade.experiment.run import Ready, begin, ready, restored
 from saccade.layers.fleet import described, stack

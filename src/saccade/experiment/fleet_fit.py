@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saccade.errors import InputError
-from saccade.events import Ended, Progress, Work, finish
+from saccade.events import Ended, Interrupted, Progress, Work, finish
 from saccade.experiment import assemble, folder
 from saccade.experiment.feed import Batch
-from saccade.experiment.fit import READ_EVERY, Fit, Interrupted
+from saccade.experiment.fit import READ_EVERY, Fit
 from saccade.experiment.processes import result
 from saccade.experiment.run import complete_run
 from saccade.layers.fleet import Fleet, row, stack

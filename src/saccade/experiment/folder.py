@@ -1,13 +1,13 @@
 """The run folder: what is where, and how it is written."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from saccade.errors import InputError
@@ -32,13 +32,25 @@ def create(out: Path | None, network: str, data: str) -> Path:
 
 def check_free(out: Path) -> None:
     """InputError where the folder exists with something in it, or cannot be made."""
+    check_can_be_made(out)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    way_on = f", or go on with `saccade resume {out}`" if (out / CHECKPOINT).is_file() else ""
+    if (out / RECORD).is_file():
+        way_on = f"; what is in there is finished (see {out / 'report.html'})"
+    raise InputError(f"{out} exists already; choose another --out{way_on}")
+
+
+def check_can_be_made(out: Path) -> None:
+    """InputError where there is no such folder and none can be made: tried out, as rights do not tell of /proc."""
     above = next(each for each in (out, *out.absolute().parents) if each.exists())
-    if not out.exists() and not (above.is_dir() and os.access(above, os.W_OK)):
+    if out.exists():
+        return
+    try:
+        TemporaryDirectory(dir=above).cleanup()
+    except OSError as error:
         reason = "may not be written to" if above.is_dir() else "is a file"
-        raise InputError(f"{out}: the run folder cannot be made, for {above} {reason}; choose another --out")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        way_on = f", or go on with `saccade resume {out}`" if (out / CHECKPOINT).is_file() else ""
-        raise InputError(f"{out} exists already; choose another --out{way_on}")
+        raise InputError(f"{out}: the run folder cannot be made, for {above} {reason}; choose another --out") from error
 
 
 def _make(folder: Path, exist_ok: bool) -> Path:

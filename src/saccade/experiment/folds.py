@@ -5,55 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.errors import InputError
 from saccade.experiment import folder, outcome
 from saccade.experiment.division import units_among
-from saccade.experiment.processes import Member
-from saccade.experiment.recipe import Recipe
+from saccade.experiment.members import Member
+from saccade.experiment.settings import Folds
 from saccade.experiment.study import Study
 from saccade.writing import replacing
 
 OUTCOMES = "out-of-fold.npz"
-
-
-@dataclass(frozen=True)
-class Folds:
-    """`count` folds, divided anew in each of `repeats`, each trained with so many `seeds` of training."""
-
-    count: int = 5
-    repeats: int = 1
-    seeds: int = 1
-
-    def __post_init__(self) -> None:
-        for name, value, least in (("folds", self.count, 2), ("repeats", self.repeats, 1), ("seeds", self.seeds, 1)):
-            if value < least:
-                raise InputError(f"{name}: {least} at least, not {value}")
-
-    @property
-    def runs(self) -> int:
-        return self.count * self.repeats * self.seeds
-
-    def recipe(self, recipe: Recipe, split_seed: int, place: tuple[int, int, int] = (0, 0, 0)) -> Recipe:
-        """The recipe for one repeat, fold and seed; the fold is the test part, validation comes from the rest.
-
-        Each run has a seed of its own: with one for all folds, a lucky start would move them all together, and the spread
-        between folds, from which intervals are made, would not show it. It hangs on the place alone, not on how many
-        repeats and seeds there are (places are counted along diagonals, as Cantor does), so more of them only add runs.
-        """
-        repeat, fold, seed = place
-        split = {"outer": self.count, "outer_fold": fold, "seed": split_seed + repeat, "test": 0}
-        own = self.count * ((repeat + seed) * (repeat + seed + 1) // 2 + seed) + fold
-        return recipe.changed(split=split, seed=recipe.seed + own)
-
-    def members(self, recipe: Recipe, name: str, split_seed: int, repeats: Sequence[int] | None = None) -> list[Member]:
-        """The runs of some repeats, all by default, in the order of (repeat, seed, fold)."""
-        places = [
-            (repeat, fold, seed)
-            for repeat in (range(self.repeats) if repeats is None else repeats)
-            for seed in range(self.seeds)
-            for fold in range(self.count)
-        ]
-        return [Member(f"{name}-{r}-{s}-fold-{f}", self.recipe(recipe, split_seed, (r, f, s))) for r, f, s in places]
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,24 @@
 """When a comparison is judged, and what is trained before: once, or in the two looks of a budget."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.advice import Budget
-from saccade.experiment.engine import Settled, check_engine
+from saccade.experiment.engine import Settled
 from saccade.experiment.failures import failures, summary
-from saccade.experiment.folds import Folds, OutOfFold, out_of_fold
-from saccade.experiment.processes import Member
+from saccade.experiment.folds import OutOfFold, out_of_fold
+from saccade.experiment.members import Member
 from saccade.experiment.recipe import Recipe
+from saccade.experiment.settings import Comparison, Folds
 from saccade.experiment.terms import Terms
 from saccade.experiment.verdict import concluded, counsel, judged, judged_pair, overall
 
 Record = dict[str, Any]
 LEVEL = 0.95
 LOOKS = 2  # of a comparison with a budget: after one round of folds, and after all that the budget pays for
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How it is run: folds, the difference in accuracy that would not matter, and seconds to be spent (None: no limit)."""
-
-    folds: Folds = field(default_factory=Folds)
-    margin: float = 0.005
-    budget: float | None = None
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.margin < 1:
-            raise InputError(f"margin: a difference in accuracy between 0 and 1, such as 0.005, not {self.margin:g}")
-        if self.budget is not None and self.folds.repeats > 1:
-            raise InputError("budget: repeats are what it pays for; leave --repeats out, or --budget")
-        if self.budget is not None and self.budget <= 0:
-            raise InputError(f"budget: a positive time such as 20min, not {self.budget:g} s")
-        check_engine(self.engine)
 
 
 @dataclass(frozen=True)

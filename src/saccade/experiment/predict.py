@@ -1,6 +1,5 @@
 """What a trained network says of images it has not seen."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from saccade import statistics
 from saccade.data.batches import Resident
 from saccade.data.class_map import known_to
+from saccade.data.decode import unwarned
 from saccade.data.images import Pairs, Paths, Subset
 from saccade.data.listing import Images, LeftOut
 from saccade.data.sources import is_table, open_grouped
@@ -89,8 +89,7 @@ def predicted(model: Model, images: Images, names: list[str], left_out: list[Lef
     for i in range(0, len(names), CHUNK):
         part = names[i : i + CHUNK]
         pixels = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about odd files, which are used or left out by name
+        with unwarned():
             pictures = list(decoded(Subset(images, np.arange(i, i + len(part))), model.preprocess))
         for name, picture in zip(part, pictures, strict=True):
             if isinstance(picture, str):

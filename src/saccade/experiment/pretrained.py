@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from saccade.errors import InputError
 from saccade.experiment import folder, model
+from saccade.zoo import NETWORKS
 from saccade.zoo.weights import TIMM, TORCHVISION, Loaded, in_order, transplant
 
 State = dict[str, Tensor]
@@ -37,6 +38,8 @@ def statistics_for(weights: str, name: str) -> Statistics:
         return preprocess.mean, preprocess.std
     if weights not in ("torchvision", "timm") and not weights.startswith(ADDRESSES):
         file_of(weights)  # that it is not there is said before what it would be good for
+    if weights in ("torchvision", "timm"):
+        check_published(weights, plain)
     if weights == "timm":
         import timm
 
@@ -91,24 +94,41 @@ def unwrapped(found: Any, name: str) -> State:
     return {each.removeprefix("module."): tensor for each, tensor in found.items()} if wrapped else found
 
 
+def check_published(source: str, name: str) -> None:
+    """InputError where torchvision (or timm) has no weights for our network of this name: it says for which it has."""
+    there = published(source)
+    if name not in there:
+        raise InputError(f"{source} has no weights for {name}; it has them for {', '.join(there)}")
+
+
+def published(source: str) -> list[str]:
+    """Our networks of which torchvision or timm has weights; a name of ours may be that of another network there."""
+    if source == "torchvision":
+        import torchvision
+
+        known = set(torchvision.models.list_models(module=torchvision.models)) - set(TORCHVISION.values())
+        return [name for name in NETWORKS if name in known or name in TORCHVISION]
+    try:
+        import timm
+    except ImportError as error:
+        raise InputError("weights: timm is not installed (pip install timm)") from error
+    return [name for name in NETWORKS if timm.is_model(TIMM.get(name, name))]
+
+
 def from_torchvision(name: str) -> State:
     import torchvision
 
+    check_published("torchvision", name)
     word = TORCHVISION.get(name, name)
-    if word not in torchvision.models.list_models(module=torchvision.models):
-        raise InputError(f"torchvision has no weights for {name}")
     url = torchvision.models.get_model_weights(word).DEFAULT.url
     return downloaded(url, lambda: torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True))
 
 
 def from_timm(name: str) -> State:
-    try:
-        import timm
-    except ImportError as error:
-        raise InputError("weights: timm is not installed (pip install timm)") from error
+    check_published("timm", name)
+    import timm
+
     word = TIMM.get(name, name)
-    if not timm.is_model(word):
-        raise InputError(f"timm has no network {word}")
     return downloaded(word, lambda: timm.create_model(word, pretrained=True).state_dict())
 
 

@@ -9,31 +9,18 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from saccade.errors import InputError
-from saccade.events import Ended, Progress, Work
-from saccade.experiment.fit import Interrupted
-from saccade.experiment.recipe import Recipe
+from saccade.events import Ended, Interrupted, Progress, Work
+from saccade.experiment.members import Member
 from saccade.training.interrupt import Interruption
 
 Record = dict[str, Any]
 Message = tuple[Any, ...]
 POLL = 0.2  # seconds between two looks at whether the user asked to stop
-
-
-@dataclass(frozen=True)
-class Member:
-    """One run of a study: `name` is that of its folder."""
-
-    name: str
-    recipe: Recipe
-
-    def __post_init__(self) -> None:
-        assert Path(self.name).name == self.name, f"{self.name} is no name of a folder"
 
 
 def cores() -> int:

@@ -1,46 +1,25 @@
 """Update rules against each other: the same network, images, seeds and epochs, each rule at the rate that suits it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from saccade import statistics
-from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.division import check_scored
-from saccade.experiment.engine import check_engine, prepare_all, settle
+from saccade.experiment.engine import prepare_all, settle
+from saccade.experiment.members import Member, seeded
 from saccade.experiment.recipe import Recipe
-from saccade.experiment.setup import HYPERPARAMETERS
-from saccade.experiment.study import Member, Study, open_study, seeded, validation_accuracy
+from saccade.experiment.settings import DECIDED, Race
+from saccade.experiment.study import Study, open_study, validation_accuracy
 from saccade.optim import find_rule
 
 Record = dict[str, Any]
 FACTOR = 4.0  # from one rate of the search to the next
 UNSTABLE = 0.1  # of accuracy, between the search and the runs
 WIDEN = 3  # how often the search goes on where its last rate was the best
-DECIDED = ("lr", "decay", *HYPERPARAMETERS)  # fields of the optimizer that each rule has for itself
-
-
-@dataclass(frozen=True)
-class Race:
-    """The rules, how many rates around the usual one are tried first, how many seeds run at the best, and how."""
-
-    rules: tuple[str, ...]
-    rates: int = 3
-    seeds: int = 3
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        check_engine(self.engine)
-        for rule in self.rules:
-            find_rule(rule)
-        if len(self.rules) < 1 or len(set(self.rules)) < len(self.rules):
-            raise InputError("race: name each rule once, one at least")
-        if self.rates < 1 or self.rates % 2 == 0 or self.seeds < 1:
-            raise InputError("race: an odd number of rates (the usual one is in the middle) and at least one seed")
 
 
 def race(recipe: Recipe, race: Race, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -65,13 +44,6 @@ def race(recipe: Recipe, race: Race, place: Path | None = None, data: Any = None
         rows.append((yield from raced(settled.study, complete, race)))
         yield Note(row_in_words(rows[-1]))
     return {"study": str(study.place), "data": recipe.data, "epochs": recipe.epochs, "rules": rows}
-
-
-def check_free(given: Mapping[str, Any]) -> None:
-    """InputError for a field that was given (nested words) and that each rule of a race decides for itself."""
-    for name, value in given.get("optimizer", {}).items():
-        if name in ("rule", *DECIDED) and value is not None:
-            raise InputError(f"optimizer.{name}: in a race each rule has its own; leave it out, or `train` with it")
 
 
 def not_counted(recipe: Recipe) -> Iterator[str]:

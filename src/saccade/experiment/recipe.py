@@ -1,6 +1,7 @@
 """The recipe: everything that decides a training run, in one typed, complete, readable file."""
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
@@ -26,6 +27,7 @@ from saccade.experiment.recipe_sections import (
 from saccade.experiment.recipe_values import explanation
 
 MICRO_BATCH = 1024
+IN_MEMORY = "arrays"  # data that no file holds
 
 
 class Recipe(Section):
@@ -128,10 +130,11 @@ def field_names(section: type[BaseModel] = Recipe, prefix: str = "") -> dict[str
 
 
 def remark(info: FieldInfo) -> str:
-    """The words that a field takes, where they are few, and its default, where it has one."""
-    kinds = [info.annotation, *get_args(info.annotation)]
-    words = [str(word) for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
-    said = [f"one of {', '.join(words)}"] if words else []
+    """The words that a field takes, where it takes nothing else, and its default, where it has one."""
+    kinds = [each for each in (get_args(info.annotation) or ()) if each is not NoneType]
+    kinds = [info.annotation] if get_origin(info.annotation) is Literal else kinds
+    words = [str(word) for kind in kinds for word in get_args(kind)]
+    said = [f"one of {', '.join(words)}"] if words and all(get_origin(kind) is Literal for kind in kinds) else []
     if info.default is not None and not info.is_required():
         default = str(info.default).lower() if isinstance(info.default, bool) else info.default
         said.append(f"default {default}")

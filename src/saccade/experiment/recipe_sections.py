@@ -11,6 +11,8 @@ from saccade.experiment.recipe_values import in_order, severity, takes_numbers, 
 RuleName = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "lars", "lamb", "muon"]
 ScheduleName = Literal["constant", "step", "linear", "cosine", "restarts", "one-cycle", "plateau"]
 
+# Of rules of update, by their fields here
+HYPERPARAMETERS = ("momentum", "beta1", "beta2", "gamma", "eps", "epsilon", "trust", "iterations", "scale")
 LARGEST_FACTOR = 1000  # of the learning rate, for a part of the network
 
 

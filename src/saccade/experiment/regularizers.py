@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from saccade.experiment.recipe import Recipe
-from saccade.experiment.setup import Prepared
-from saccade.layers.drop import DropPath
-from saccade.layers.norms import batch_norms
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from saccade.experiment.setup import Prepared
 
 Fields = dict[str, dict[str, Any]]
 
@@ -110,19 +109,27 @@ REGULARIZERS: dict[str, Regularizer] = {
 }
 
 
-def as_built(recipe: Recipe, network: nn.Module) -> Recipe:
+def as_built(recipe: Recipe, network: "nn.Module") -> Recipe:
     """The recipe with the largest rates at which its network drops features and paths, which may be the network's own.
 
     To decide by, not to be trained: GoogLeNet drops 0.4 before its scores and 0.7 before the auxiliary ones, EfficientNet
     drops paths by a rule of its own.
     """
+    from torch import nn
+
+    from saccade.layers.drop import DropPath
+
     features = [each.p for each in network.modules() if isinstance(each, nn.Dropout)]
     paths = [each.p for each in network.modules() if isinstance(each, DropPath)]
     return recipe.changed(regularize={"dropout": max(features, default=0.0), "drop_path": max(paths, default=0.0)})
 
 
-def lacking(prepared: Prepared, network: nn.Module) -> dict[str, str]:
+def lacking(prepared: "Prepared", network: "nn.Module") -> dict[str, str]:
     """What a regularizer may need to have an effect and this recipe does not give it, with the reason."""
+    import numpy as np
+
+    from saccade.layers.norms import batch_norms
+
     recipe, labels = prepared.recipe, prepared.store.labels[prepared.indices("train")]
     plain = "the network has no batch norm"
     found = {} if batch_norms(network) else {"batch norm": plain}
@@ -137,7 +144,7 @@ def lacking(prepared: Prepared, network: nn.Module) -> dict[str, str]:
     return found
 
 
-def without_effect(prepared: Prepared, network: nn.Module, names: Sequence[str]) -> dict[str, str]:
+def without_effect(prepared: "Prepared", network: "nn.Module", names: Sequence[str]) -> dict[str, str]:
     """Those of the regularizers that would change nothing, each with the reason."""
     lacks = lacking(prepared, network)
     reasons = {name: [lacks[need] for need in REGULARIZERS[name].needs if need in lacks] for name in names}

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from saccade.data.class_map import pinned
-from saccade.data.listing import PARTS, Listing
+from saccade.data.decode import unwarned
+from saccade.data.listing import PARTS, Listing, in_words
 from saccade.data.preprocess import Preprocess, statistics_of
 from saccade.data.sources import open_source
 from saccade.data.store import Store, build
@@ -16,7 +17,8 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.division import divide
 from saccade.experiment.pretrained import statistics_for
-from saccade.experiment.recipe import Recipe
+from saccade.experiment.recipe import IN_MEMORY, Recipe
+from saccade.experiment.recipe_sections import HYPERPARAMETERS
 from saccade.experiment.schedule import check_schedule, shortened
 from saccade.optim import find_rule
 from saccade.training.plan import device_of
@@ -26,9 +28,6 @@ SMALL = 64  # up to this side images are used as they are, by networks for small
 PHOTO = 224
 FEW_STEPS = 20
 WEIGHT_DECAY, DECOUPLED_DECAY = 5e-4, 0.01  # the second is multiplied by the rate alone, not by what momentum adds up
-# Of rules of update, by their field in the recipe
-HYPERPARAMETERS = ("momentum", "beta1", "beta2", "gamma", "eps", "epsilon", "trust", "iterations", "scale")
-IN_MEMORY = "arrays"  # recipe.data of images that no file holds
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
 
 def complete(recipe: Recipe, listing: Listing) -> Recipe:
     """The recipe with size, network and augmentation decided, before any image is decoded."""
-    native = listing.images.usual_side()
+    with unwarned():
+        native = listing.images.usual_side()
     size = recipe.images.size
     if size is None:
         entry = find(recipe.network) if recipe.network else None
@@ -200,7 +200,7 @@ def few_steps(recipe: Recipe, images: int) -> Iterable[str]:
     steps = recipe.epochs * epoch
     if steps < FEW_STEPS:
         more = "a smaller --batch or more --epochs would learn more"
-        yield f"only {steps} steps of training in all, {epoch} an epoch; {more}"
+        yield f"only {steps} {'step' if steps == 1 else 'steps'} of training in all, {epoch} an epoch; {more}"
 
 
 def remarks(store: Store, parts: np.ndarray) -> Iterable[str]:
@@ -212,7 +212,6 @@ def remarks(store: Store, parts: np.ndarray) -> Iterable[str]:
         f"{', read from the cache' if store.warm else ''}"
     )
     if store.left_out:
-        first = store.left_out[0]
-        yield f"left out: {len(store.left_out):,} (such as {first.file}: {first.reason}); all are listed in the report"
+        yield f"{in_words(store.left_out)}; all are listed in the report"
     for finding in store.findings:
         yield f"{finding.kind}: {finding.text}"

@@ -102,6 +102,8 @@ def measured(surfaces: Sequence[Surface], seed: int) -> Work[Record]:
         for name, value in numbers(surface, generator):
             found[name].append(value)
             yield Progress(f"sharpness: {name}", i, len(surfaces))
+        last = {name: values[-1] for name, values in found.items()}
+        yield Note(f"[{i + 1}/{len(surfaces)}] loss {last['loss']:.4g}, largest eigenvalue {last['eigenvalue_1']:.4g}")
     return {name: spread(values) for name, values in found.items()}
 
 
@@ -131,6 +133,7 @@ def losses_on_grid(surfaces: Sequence[Surface], directions: Sequence[Tensor], ma
     places = list(product(marks, repeat=len(directions)))
     kind = ("line", "plane")[len(directions) - 1]
     rows: list[list[float]] = []
+    yield Note(f"loss surface, {kind}: {len(places)} places, on each of {len(surfaces)} subsamples")
     for surface in surfaces:
         rows.append([])
         for height in heights(surface, directions, places):

@@ -18,7 +18,8 @@ from saccade.experiment import folder, outcome
 from saccade.experiment.claim import claim
 from saccade.experiment.division import units_among
 from saccade.experiment.fleet import Fleets
-from saccade.experiment.processes import Member, in_processes, result
+from saccade.experiment.members import Member
+from saccade.experiment.processes import in_processes, result
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import resume, train
 from saccade.experiment.tally import Tally
@@ -204,9 +205,3 @@ def value_at(words: Record, path: Sequence[str]) -> str:
 def validation_accuracy(record: Record) -> float:
     """By which runs are chosen; below 0 where training failed."""
     return -1.0 if "failed" in record else float(record["scores"]["validation"]["accuracy"]["value"])
-
-
-def seeded(recipe: Recipe, name: str, seeds: int) -> list[Member]:
-    """The recipe with as many seeds of training, from its own on; the split stays that of its own."""
-    split = {"seed": recipe.seed if recipe.split.seed is None else recipe.split.seed}
-    return [Member(f"{name}-{i}", recipe.changed(seed=recipe.seed + i, split=split)) for i in range(seeds)]

@@ -8,7 +8,8 @@ import numpy as np
 
 from saccade import statistics
 from saccade.experiment.advice import Budget, Spread, advice, purchases
-from saccade.experiment.folds import Folds, OutOfFold, by_fold
+from saccade.experiment.folds import OutOfFold, by_fold
+from saccade.experiment.settings import Folds
 from saccade.experiment.terms import Terms
 
 Record = dict[str, Any]

@@ -58,7 +58,7 @@ def listen(stream: BinaryIO, orders: "SimpleQueue[Any]") -> None:
 
 def try_member(work: Work[dict[str, Any]], say: Callable[..., None]) -> None:
     """Train, and say how it ended: "done", "failed" by what the user can mend, "interrupted", or "crashed"."""
-    from saccade.experiment.fit import Interrupted
+    from saccade.events import Interrupted
 
     def hear(event: Event) -> None:
         if isinstance(event, Epoch):

@@ -8,20 +8,41 @@ from saccade.data.listing import Listing
 from saccade.data.sources import cifar, folders, idx, memory, table
 from saccade.errors import InputError
 
+DIGITS = "digits"  # of scikit-learn
+
 
 def open_source(data: Any, group: str | None = None) -> Listing:
     """The listing of whatever `data` is: a path, a name, (X, y), a sequence of (image, label), or a listing."""
     if isinstance(data, Listing):
         return data
-    if group is not None and not is_table(data):
-        name = data if isinstance(data, str | Path) else "these images in memory"
-        raise InputError(f'{name}: groups are a column of a CSV, here "{group}", and this is none; leave split.group out')
+    check_source(data, group)
     if not isinstance(data, str | Path):
         return memory.from_memory(data)
     path = Path(data).expanduser()
-    if str(data) == "digits" and not path.exists():
+    if path.exists():
+        return _at(path, group)
+    if str(data) == DIGITS:
         return memory.digits()
-    return _at(path, group) if path.exists() else _by_name(str(data), path)
+    from saccade.data.sources import hub
+
+    return hub.by_name(str(data))
+
+
+def check_source(data: Any, group: str | None = None) -> None:
+    """InputError where nothing of that name is there, or where groups are asked of it and it is no CSV; opens nothing."""
+    if group is not None and not is_table(data):
+        name = data if isinstance(data, str | Path) else "these images in memory"
+        raise InputError(f'{name}: groups are a column of a CSV, here "{group}", and this is none; leave the group out')
+    if not isinstance(data, str | Path) or str(data) == DIGITS or (path := Path(data).expanduser()).exists():
+        return
+    from saccade.data.sources import hub
+
+    if hub.known(str(data)) is None:
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        known = [DIGITS, *hub.names()] if hub.plain(str(data)).isidentifier() else [DIGITS]
+        near = get_close_matches(path.name, [*beside, *known], n=1)
+        hint = f', did you mean "{path.parent / near[0] if near[0] in beside else near[0]}"?' if near else ""
+        raise InputError(f"{data}: there is no such file or folder{hint}")
 
 
 def _at(path: Path, group: str | None) -> Listing:
@@ -48,18 +69,3 @@ def open_grouped(data: Any, group: str | None) -> Listing:
 
 def is_table(data: Any) -> bool:
     return isinstance(data, str | Path) and Path(data).suffix.lower() in (".csv", ".tsv")
-
-
-def _by_name(name: str, path: Path) -> Listing:
-    """A torchvision data set, where the word has the form of a name; InputError otherwise."""
-    known = ["digits"]
-    if name.replace("torchvision:", "").isidentifier():
-        from saccade.data.sources import hub
-
-        if (listing := hub.by_name(name.replace("torchvision:", ""))) is not None:
-            return listing
-        known += hub.names()
-    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, [*beside, *known], n=1)
-    hint = f', did you mean "{path.parent / near[0] if near[0] in beside else near[0]}"?' if near else ""
-    raise InputError(f"{name}: there is no such file or folder{hint}")

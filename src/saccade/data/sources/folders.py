@@ -181,7 +181,8 @@ def extensions() -> set[str]:
     from PIL import Image
 
     known = Image.registered_extensions()
-    return {ending for ending, kind in known.items() if kind in Image.OPEN} - {".pdf", ".mpg", ".mpeg", ".h5", ".hdf"}
+    read = {*Image.OPEN, "MPO"}  # of this one, several JPEGs in a file, the first is a JPEG, and is opened as such
+    return {ending for ending, kind in known.items() if kind in read} - {".pdf", ".mpg", ".mpeg", ".h5", ".hdf"}
 
 
 def image_files(folder: Path, left_out: list[LeftOut]) -> list[Path]:

@@ -1,7 +1,10 @@
 """Data sets of torchvision by their name, downloaded where there is a network."""
 
+import ast
 import inspect
 from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +33,31 @@ class Joined:
         return data[i]
 
 
-def names() -> list[str]:
-    """The data sets of torchvision."""
+@lru_cache
+def names() -> tuple[str, ...]:
+    """The data sets of torchvision: its `__all__`, read and not imported, for that takes seconds."""
+    package = distribution("torchvision").locate_file("torchvision/datasets/__init__.py")
+    tree = ast.parse(Path(str(package)).read_text(encoding="utf-8"))
+    values = [
+        each.value for each in tree.body if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__all__"
+    ]
+    return tuple(ast.literal_eval(values[0]))
+
+
+def known(word: str) -> str | None:
+    """The data set of this name, whatever its case, such as "mnist" or "torchvision:MNIST"; None where there is none."""
+    return {name.lower(): name for name in names()}.get(plain(word).lower()) if plain(word).isidentifier() else None
+
+
+def plain(word: str) -> str:
+    return word.removeprefix("torchvision:")
+
+
+def by_name(word: str) -> Listing:
+    """The listing of a data set that is known."""
     import torchvision.datasets
 
-    return list(torchvision.datasets.__all__)
-
-
-def by_name(name: str) -> Listing | None:
-    """The listing of torchvision.datasets.<name>, whatever its case; None when there is none."""
-    import torchvision.datasets
-
-    known = {word.lower(): word for word in torchvision.datasets.__all__}
-    if name.lower() not in known:
-        return None
-    kind = getattr(torchvision.datasets, known[name.lower()])
+    kind = getattr(torchvision.datasets, known(word) or "")
     root = cache_folder() / "torchvision"
     try:
         sets = opened(kind, root)
