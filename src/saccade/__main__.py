@@ -1,3 +1,3 @@
-from saccade.cli import main
+from saccade.cli import program
 
-raise SystemExit(main())
+raise SystemExit(program())

@@ -1,5 +1,8 @@
 """The report page, from a real run, in a real browser."""
 
+import base64
+import io
+import re
 import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -8,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import saccade
 from saccade import InputError
 from saccade.report import pictured, write_report
+from saccade.report.pictures import picture
 
 VOID = {"meta", "img", "br"}
 
@@ -70,6 +75,15 @@ def test_the_pictures_are_the_most_confident_mistakes(run: Path) -> None:
     wanted = pictured(run, 3)
     assert wanted[0] == ids[wrong][likely[wrong].max(1).argmax()]
     assert len(wanted) == min(3, wrong.sum())
+
+
+def test_small_pictures_keep_every_pixel_and_photos_are_small() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    [small] = re.findall(r'src="data:image/png;base64,([^"]*)"', picture("a", "", "", {"a": pixels}))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(small)))), pixels)
+    smooth = np.linspace(0, 255, 200 * 180 * 3).reshape(200, 180, 3).astype(np.uint8)
+    [large] = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', picture("a", "", "", {"a": smooth}))
+    assert np.abs(np.asarray(Image.open(io.BytesIO(base64.b64decode(large)))).astype(int) - smooth).mean() < 2
 
 
 def test_without_a_test_part_the_page_says_so(tmp_path: Path) -> None:

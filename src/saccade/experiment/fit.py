@@ -37,7 +37,7 @@ from saccade.training.stopping import EarlyStopping
 
 # Reading a loss waits for the device: a GPU is given steps ahead, a CPU has nothing to wait for
 READ_EVERY = defaultdict(lambda: 16, cpu=1)
-SOUND_IMAGES = 8
+SOUND_IMAGES = 2
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Fit:
         self.position = position
         self.unread: list[Step] = []
         self.best = copy_state(self.network)
-        self.saved, self.saved_step = -math.inf, 0
+        self.saved, self.saved_step, self.sound_step = -math.inf, 0, -1
 
     def restore(self, state: dict[str, Any]) -> None:
         """Stand where the checkpoint stood."""
@@ -128,7 +128,7 @@ class Fit:
     def kept(self) -> None:
         """Remember that the state of this moment is in a checkpoint."""
         self.saved = time.monotonic()
-        self.saved_step = self.position.epoch * self.batches_per_epoch + self.position.batch
+        self.saved_step = self.step
 
     def work(self) -> Work[None]:
         """Train to the end; Interrupted after Ctrl-C, with a checkpoint of that very step."""
@@ -216,13 +216,21 @@ class Fit:
             position.images += step.images
         self.unread.clear()
 
+    @property
+    def step(self) -> int:
+        """How many there were."""
+        return self.position.epoch * self.batches_per_epoch + self.position.batch
+
     def check_sound(self) -> None:
         """The update after a finite loss may still have been too large; what is kept must give finite scores."""
+        if self.sound_step == self.step:
+            return
         few = self.train[:SOUND_IMAGES]
         likely = outcome.probabilities(self.network, self.prepared.preprocess, self.resident, few)
         self.network.train()
         if not np.isfinite(likely).all():
             raise self.diverged(self.position.batch, "the scores are no longer finite")
+        self.sound_step = self.step
 
     def diverged(self, batch: int, what: str) -> InputError:
         step = self.position.epoch * self.batches_per_epoch + batch

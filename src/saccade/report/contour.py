@@ -8,7 +8,7 @@ from scipy.interpolate import RectBivariateSpline
 
 from saccade.report.charts import svg
 from saccade.report.html import tag, text
-from saccade.report.pictures import data_uri
+from saccade.report.pictures import png
 
 SIDE, LEFT, TOP, BOTTOM, RIGHT = 420, 60, 12, 54, 12
 LINES, PIXELS = 97, 480  # points of a side between which lines are drawn, and pixels of the bands
@@ -58,7 +58,7 @@ def bands(fine: np.ndarray, chosen: Sequence[float]) -> str:
     places = np.linspace(0, len(RAMP) - 1, len(chosen) + 1)
     colours = np.stack([np.interp(places, range(len(RAMP)), channel) for channel in RAMP.T], 1).round().astype(np.uint8)
     pixels = colours[np.searchsorted(np.log(chosen), fine)]
-    return f'<image href="{data_uri(pixels)}" x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}"/>'
+    return f'<image href="{png(pixels)}" x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}"/>'
 
 
 def lines(fine: np.ndarray, chosen: Sequence[float]) -> list[str]:

@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,21 +12,31 @@ from saccade.report.html import tag, text
 SMALL = 64
 
 
-def data_uri(pixels: np.ndarray) -> str:
-    """A PNG inside the page."""
+def png(pixels: np.ndarray) -> str:
+    """An image inside the page, of which every pixel is to be seen."""
+    return data_uri(pixels, "PNG", optimize=True)
+
+
+def photo(pixels: np.ndarray) -> str:
+    """An image inside the page, as JPEG, which takes a tenth of the time and the space."""
+    return data_uri(pixels, "JPEG", quality=90)
+
+
+def data_uri(pixels: np.ndarray, form: str, **how: Any) -> str:
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, form, **how)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def picture(name: str, alt: str, caption: str, pictures: Mapping[str, np.ndarray]) -> str:
     """An image by its id with an HTML caption and its name; a blank where its pixels are no longer there."""
     image = tag("span", "no picture", class_="missing")
     if name in pictures:
-        kind = "pixelated" if max(pictures[name].shape[:2]) < SMALL else "smooth"
-        image = f'<img class="{kind}" alt="{text(f"{name}: {alt}")}" src="{data_uri(pictures[name])}">'
+        small = max(pictures[name].shape[:2]) < SMALL
+        kind, source = ("pixelated", png) if small else ("smooth", photo)
+        image = f'<img class="{kind}" alt="{text(f"{name}: {alt}")}" src="{source(pictures[name])}">'
     return tag("figure", image + tag("figcaption", caption + tag("small", text(name))))
 
 
