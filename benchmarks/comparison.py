@@ -5,6 +5,7 @@ torch's kernels too, of which two threads are less than twice one.
 Command: uv run python benchmarks/comparison.py (about 12 minutes).
 """
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -57,6 +58,7 @@ def measured(data: tuple[np.ndarray, np.ndarray], case: dict[str, Any]) -> dict[
 
 
 def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python keeps what it compiled
     data = images()
     results = {name: measured(data, case) for name, case in CASES.items()}
     keep("comparison", {"what": "a comparison of two recipes of LeNet-5, 10 runs", "n": ROUNDS, "results": results})

@@ -181,7 +181,7 @@ def test_of_two_recipes_of_which_one_diverges_the_other_is_scored(lost: Any) -> 
     assert record["recipes"]["a"]["differs"] == {"optimizer.lr": SMALL["optimizer"]["lr"]}
     assert json.loads((place / "record.json").read_text()) == record
     page = (place / "report.html").read_text()
-    assert "B could not be trained" in page
+    assert ">b could not be trained<" in page
     assert failed["failed"] in page
     with np.load(place / "out-of-fold.npz") as found:
         assert "probabilities_a" in found.files

@@ -26,7 +26,7 @@ from saccade.training.plan import CLEARLY, Plan, device_of, images_per_second
 from saccade.writing import write_text
 
 SETTLED = "settled.json"
-START_SECONDS = 8.0  # until a new process trains: torch is imported, kernels are chosen
+START_SECONDS = 4.0  # until new processes train, of which each imports torch
 FLEET = {"cpu": 8, "cuda": 16}  # members at once: on a CPU more are no faster, on a GPU images fill the memory
 LONG_STEP = 1.0  # seconds of a step, foreseen, from which on a fleet is not tried: it pays where a step is too little work
 

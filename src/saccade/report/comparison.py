@@ -7,7 +7,6 @@ import numpy as np
 
 from saccade.experiment.compare import looked_before
 from saccade.experiment.looks import spelled
-from saccade.experiment.verdict import sized
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import document, percent, section, table, tag, text
 from saccade.report.pictures import gallery, picture
@@ -21,10 +20,10 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
     pairs = record["pairs"]
     head = tag("p", f"a comparison on {text(record['data'])}", class_="kicker")
     before = f" {capital(looked_before(record['looks']))}." if record["looks"] > 1 else ""
-    differ = f"{'; '.join(sized(pair) for pair in pairs)}. " if pairs else ""
+    differ = f"{capital('; '.join(map(in_points, pairs)))}. " if pairs else ""
     lead = f"{differ}{trained(record)} {certainty(record) if pairs else ''}{before}{overrun(record)}"
     body = [
-        tag("header", head + tag("h1", text(capital(named(record)))) + tag("p", text(lead), class_="lead")),
+        tag("header", head + tag("h1", text(named(record))) + tag("p", text(lead), class_="lead")),
         section("The difference", differences(pairs)) if pairs else "",
         section(
             "What to buy next" if pairs else "What to do", tag("p", text(record["advice"])), bought(record["purchases"])
@@ -120,9 +119,16 @@ def named(record: Record) -> str:
     rows, words = record["recipes"], record["headline"]
     winner = rows.get(record["verdict"])
     several = len({row["network"] for row in rows.values()}) > 1
-    return (
-        words.replace(record["verdict"], f"{record['verdict']}, {winner['network']},", 1) if winner and several else words
-    )
+    if winner and several:
+        return words.replace(record["verdict"], f"{record['verdict']}, {winner['network']},", 1)
+    return words if words.split()[0] in rows else capital(words)
+
+
+def in_points(pair: Record) -> str:
+    """The difference of a pair, as the table below has it."""
+    found = pair["difference"]
+    points = f"{signed(found['value'])} percentage points ({signed(found['low'])} to {signed(found['high'])})"
+    return f"in accuracy {pair['b']} minus {pair['a']} is {points}"
 
 
 def times(count: int) -> str:

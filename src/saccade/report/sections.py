@@ -84,7 +84,8 @@ def training(record: Record, history: Sequence[dict[str, float]]) -> str:
         charts.curves("Accuracy", [("train", line("train_accuracy")), ("validation", line("validation_accuracy"))], best),
         charts.curves("Learning rate", [("", line("learning_rate"))], best),
     ]
-    line_of = f"The dashed line marks epoch {best}, chosen by {text(record['selected_on'])}."
+    chosen = "the last" if record["selected_on"].startswith("nothing") else f"chosen by {text(record['selected_on'])}"
+    line_of = f"The dashed line marks epoch {best}, {chosen}."
     mean_of = f"Means over the members; what chose the epoch of each: {text(record['selected_on'])}."
     words = tag("p", line_of if best else mean_of, class_="note")
     return section("Training", tag("div", "".join(found), class_="charts"), words)
