@@ -106,3 +106,15 @@ def test_slips_are_answered_without_torch() -> None:
         "    assert not {'torch', 'torchvision', 'scipy', 'sklearn'} & set(sys.modules), words\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_training_on_a_cpu_imports_no_compiler(tmp_path: Path) -> None:
+    """Nor sympy, which torch's goes by: seconds of every start, and of every process of a study."""
+    script = (
+        "import sys, numpy, saccade\n"
+        "images = numpy.arange(40 * 28 * 28, dtype=numpy.uint8).reshape(40, 28, 28)\n"
+        "words = dict(network='lenet5', epochs=1, batch=8, plan={'device': 'cpu', 'precision': 'bf16'})\n"
+        f"saccade.train((images, numpy.arange(40) % 2), out={str(tmp_path / 'run')!r}, **words)\n"
+        "assert not {'torch._dynamo', 'torch._inductor', 'sympy', 'scipy.stats', 'scipy.optimize'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -282,6 +282,22 @@ def test_a_network_that_must_see_values_is_met_with_few_images_and_draws_from_no
     assert many.activations == 500 * one.activations
 
 
+@pytest.mark.parametrize("name", ["lenet5", "resnet20", "densenet40", "mobilenet_v2", "googlenet", "alexnet"])
+def test_computing_a_few_images_tells_the_same(name: str) -> None:
+    """And draws nothing from the generator, and leaves the network as it was."""
+    side = find(name).size if name == "alexnet" else min(find(name).size, 96)
+    network = find(name).build(10, 1)
+    before, drawn = {k: v.clone() for k, v in network.state_dict().items()}, torch.get_rng_state()
+    assert layer_table(network, (1, side, side), "cpu") == layer_table(network, (1, side, side))
+    for batch in (7, 300):
+        words = network, (batch, 1, side, side), "fp32", "adam"
+        assert training_memory(*words, "cpu") == training_memory(*words)
+        met, told = (training_memory(network, (batch, 1, side, side), "bf16", device=d) for d in ("cpu", "meta"))
+        assert met.training_bytes == pytest.approx(told.training_bytes, rel=2e-3)  # norms keep statistics in 32 bits
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+
+
 def test_memory_counts_what_an_optimizer_keeps_and_bf16_halves_activations() -> None:
     network = find("resnet18").build(10, 3)
     weights = 4 * sum(p.numel() for p in network.parameters())

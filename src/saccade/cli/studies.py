@@ -117,7 +117,9 @@ def comparable(record: dict[str, Any]) -> int:
 
 
 def scored_row(row: dict[str, Any]) -> str:
-    own = ", ".join(f"{field} {value}" for field, value in row["differs"].items())
+    from saccade.experiment.verdict import own_fields
+
+    own = own_fields(row)
     named = f"{row['network']}{f' ({own})' if own else ''}"
     if "failed" in row:
         return f"{named}: {row['failed']}"

@@ -132,4 +132,4 @@ def own_values(recipes: Mapping[str, Recipe]) -> dict[str, dict[str, Any]]:
     fields = dict.fromkeys(name for other in others for name in different_fields(first, other))
     shown = [name for name in fields if name != "network" and not name.startswith("plan.")]
     values = {name: flat(recipe.model_dump(mode="json")) for name, recipe in recipes.items()}
-    return {name: {field: own[field] for field in shown if own[field] is not None} for name, own in values.items()}
+    return {name: {field: own[field] for field in shown} for name, own in values.items()}

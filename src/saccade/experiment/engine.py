@@ -14,13 +14,13 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.assemble import new_network
 from saccade.experiment.fleet import unsuited
-from saccade.experiment.processes import cores
 from saccade.experiment.recipe import Recipe, make_recipe
 from saccade.experiment.run import check_network, choose_plan, with_plan
 from saccade.experiment.setup import Prepared, prepare
 from saccade.experiment.study import Engine, Study, quietly
 from saccade.layers.fleet import stack
 from saccade.tasks import classify
+from saccade.training.cores import cores
 from saccade.training.fleet import Losses
 from saccade.training.plan import CLEARLY, Plan, device_of, images_per_second
 from saccade.writing import write_text

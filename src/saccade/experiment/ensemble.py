@@ -26,6 +26,7 @@ from saccade.experiment.settings import Bag
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study
 from saccade.inspection.table import layer_table
+from saccade.inspection.trace import traced_on
 from saccade.layers.ensemble import Averaged, Ensemble, Voted
 from saccade.reading import read_npz
 from saccade.writing import replacing, write_text
@@ -284,7 +285,8 @@ def by_outcome(unsure: dict[str, np.ndarray], right: np.ndarray) -> Record:
 def about_training(joint: Joint) -> Record:
     """As of a run; counts and times are those of all members together, plan and memory those of one."""
     records, seen = joint.records, joint.prepared.preprocess
-    layers = layer_table(joint.network, (seen.channels, seen.size, seen.size))
+    device = traced_on(records[0]["plan"]["device"])
+    layers = layer_table(joint.network, (seen.channels, seen.size, seen.size), device)
     predicted = [found["time"]["predicted_seconds"] for found in records]
     known = [seconds for seconds in predicted if seconds is not None]
     epochs = [found["epochs"]["trained"] for found in records]

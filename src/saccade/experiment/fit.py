@@ -27,7 +27,6 @@ from saccade.seeds import derive
 from saccade.tasks import classify
 from saccade.training import checkpoint
 from saccade.training.allocator import keep_freed_memory
-from saccade.training.cores import cores_of_their_own
 from saccade.training.disturbance import Disturbance
 from saccade.training.footprint import Peak
 from saccade.training.interrupt import Interruption
@@ -132,7 +131,7 @@ class Fit:
 
     def work(self) -> Work[None]:
         """Train to the end; Interrupted after Ctrl-C, with a checkpoint of that very step."""
-        with Interruption() as interruption, Peak(self.plan.device) as peak, cores_of_their_own():
+        with Interruption() as interruption, Peak(self.plan.device) as peak, self.plan.on_cores():
             if self.saved == -math.inf:
                 self.keep()
             while not self.ended():

@@ -24,7 +24,6 @@ from saccade.experiment.run import complete_run
 from saccade.layers.fleet import Fleet, row, stack
 from saccade.optim import Average, Optimizer
 from saccade.training import checkpoint
-from saccade.training.cores import cores_of_their_own
 from saccade.training.fleet import FleetTrainer, Losses, correct
 from saccade.training.footprint import Peak
 from saccade.training.interrupt import Interruption
@@ -96,7 +95,7 @@ class FleetFit:
 
         OutOfMemory where they are too many; then the last checkpoint holds.
         """
-        with Interruption() as interruption, Peak(str(self.device)) as peak, cores_of_their_own():
+        with Interruption() as interruption, Peak(str(self.device)) as peak, self.fits[0].plan.on_cores():
             yield from self.keep()
             while True:
                 yield from self.complete([fit for fit in self.fits if fit.ended()])

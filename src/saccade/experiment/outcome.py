@@ -22,13 +22,13 @@ from saccade.writing import replacing
 EVALUATION_BATCH = 32
 
 
-@cores_of_their_own()
 def probabilities(network: nn.Module, preprocess: Preprocess, resident: Resident, indices: np.ndarray) -> np.ndarray:
     """(N, classes) float32, in full precision whatever the plan of training: what evaluate, predict and export share."""
     size = EVALUATION_BATCH
     while True:
         try:
-            return in_batches(network, preprocess, resident, indices, size)
+            with cores_of_their_own(resident.pixels.device.type):
+                return in_batches(network, preprocess, resident, indices, size)
         except RuntimeError as error:
             if not is_out_of_memory(error) or size == 1:
                 raise

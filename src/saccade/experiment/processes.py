@@ -16,15 +16,12 @@ from typing import Any
 from saccade.errors import InputError
 from saccade.events import Ended, Interrupted, Progress, Work
 from saccade.experiment.members import Member
+from saccade.training.cores import cores
 from saccade.training.interrupt import Interruption
 
 Record = dict[str, Any]
 Message = tuple[Any, ...]
 POLL = 0.2  # seconds between two looks at whether the user asked to stop
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Worker:

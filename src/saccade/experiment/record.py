@@ -16,6 +16,7 @@ from saccade.experiment.setup import Prepared
 from saccade.inspection.memory import training_memory
 from saccade.inspection.table import layer_table
 from saccade.inspection.trace import traced_on
+from saccade.training.cores import cores
 from saccade.training.plan import Plan
 
 
@@ -25,7 +26,7 @@ def machine() -> dict[str, Any]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
     return {
         "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "memory_bytes": memory,
         "gpu": gpu,

@@ -19,6 +19,7 @@ from saccade.experiment.recipe import make_recipe
 from saccade.experiment.recipe_files import read_recipe
 from saccade.experiment.training_images import TrainingImages, training_images
 from saccade.inspection.memory import training_memory
+from saccade.inspection.trace import traced_on
 from saccade.layers.ensemble import Voted
 from saccade.optim import freeze
 from saccade.optim.hessian import top_eigenvalues, trace
@@ -78,7 +79,7 @@ def sharpness(run: Path, settings: Settings, data: Any = None) -> Work[Record]:
     found = yield from training_images(run, record, loaded.preprocess, data)
     samples = subsamples(found, settings, derive(record["seed"], "sharpness"))
     surfaces = [surface_of(loaded, found, sample, settings.precision) for sample in samples]
-    with cores_of_their_own():
+    with cores_of_their_own(loaded.device):
         measures = yield from measured(surfaces, record["seed"])
     about = {key: record[key] for key in ("run", "network", "data", "seed")}
     about |= {"images": len(samples[0]), "subsamples": len(samples), "weights": len(surfaces[0].origin)}
@@ -86,7 +87,7 @@ def sharpness(run: Path, settings: Settings, data: Any = None) -> Work[Record]:
     if settings.surface:
         seeds = [derive(record["seed"], "direction", axis) for axis in range(2)]
         directions = [filter_normalized(loaded.network, torch.Generator().manual_seed(seed)) for seed in seeds]
-        with cores_of_their_own():
+        with cores_of_their_own(loaded.device):
             result["line"] = yield from losses_on_grid(surfaces, directions[:1], LINE)
             result["plane"] = yield from losses_on_grid(surfaces, directions, PLANE)
     return result
@@ -184,5 +185,6 @@ def surface_of(loaded: model.Model, found: TrainingImages, sample: np.ndarray, p
 def images_at_once(loaded: model.Model) -> int:
     """How many go through the network at a time, so that a Hessian product stays within MEMORY."""
     side, channels = loaded.preprocess.size, loaded.preprocess.channels
-    pair = training_memory(loaded.network, (2, channels, side, side))  # batch norm has no variance of one
+    shape, device = (2, channels, side, side), traced_on(loaded.device)  # batch norm has no variance of one
+    pair = training_memory(loaded.network, shape, device=device)
     return max(1, min(128, 2 * MEMORY // (KEPT * sum(pair.by_path.values()) + 1)))

@@ -14,7 +14,6 @@ from saccade.experiment.fit import Fit, Position
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import check_network, choose_plan
 from saccade.experiment.setup import prepare
-from saccade.training.cores import cores_of_their_own
 from saccade.training.steps import Batch
 
 Record = dict[str, Any]
@@ -42,7 +41,7 @@ def tune_rate(recipe: Recipe, low: float, high: float, steps: int, data: Any = N
     fit = Fit(prepared, plan, Path(), Position())
     rates = np.geomspace(low, high, steps)
     losses: list[float] = []
-    with cores_of_their_own():
+    with plan.on_cores():
         for i, step in enumerate(fit.trainer.steps(at_rates(fit, rates))):
             losses.append(step.loss.item())
             yield Progress("trying rates", i + 1, steps)

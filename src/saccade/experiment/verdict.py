@@ -87,6 +87,11 @@ def sized(pair: Record) -> str:
     )
 
 
+def own_fields(row: Record) -> str:
+    """The values of a recipe for the fields in which it and the others differ."""
+    return ", ".join(f"{field} {'none' if value is None else value}" for field, value in row["differs"].items())
+
+
 def together(record: Record) -> str:
     """What the intervals of several pairs hold for."""
     return f"the {len(record['pairs'])} intervals hold together at {100 * record['level']:g} %"

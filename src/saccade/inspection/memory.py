@@ -61,38 +61,49 @@ def training_memory(
     """
     if device == "meta":
         try:
-            return of_a_pass(*forward_pass(network, shape, precision), optimizer)
+            return of_a_pass(forward_pass(network, shape, precision), optimizer)
         except InputError as error:
             if not needs_values(error):
                 raise
-    few, more = (of_a_pass(*forward_pass(network, (batch, *shape[1:]), precision, values=True), optimizer) for batch in FEW)
-    return along_line(few, more, shape[0])
+    few, more = (forward_pass(network, (batch, *shape[1:]), precision, values=True) for batch in FEW)
+    return of_a_pass(along_line(few, more, shape[0]), optimizer)
 
 
-def of_a_pass(model: nn.Module, recorder: Recorder, keeper: "Keeper", optimizer: str) -> Memory:
-    parameters = list(model.parameters())
-    weights = sum(t.nbytes for t in (*parameters, *model.buffers()))
+@dataclass(frozen=True)
+class Pass:
+    """A forward pass in training: its calls, and the bytes that autograd keeps, by call and by module."""
+
+    model: nn.Module
+    ops: list[Op]
+    saved: list[int]
+    by_path: dict[str, int]
+
+
+def of_a_pass(done: Pass, optimizer: str) -> Memory:
+    parameters = list(done.model.parameters())
+    weights = sum(t.nbytes for t in (*parameters, *done.model.buffers()))
     trained = sum(p.nbytes for p in parameters if p.requires_grad)
-    moment = fullest_moment(recorder.ops, keeper.saved)
+    moment = fullest_moment(done.ops, done.saved)
     if sum(moment) < trained:
         moment = (0, trained, 0)  # the update, which no activation outlives
-    return Memory(weights, STATE[optimizer] * trained, *moment, keeper.by_path)
+    return Memory(weights, STATE[optimizer] * trained, *moment, done.by_path)
 
 
-def along_line(few: Memory, more: Memory, batch: int) -> Memory:
-    """What the memory of FEW[0] and of FEW[1] images says of `batch` images."""
+def along_line(few: Pass, more: Pass, batch: int) -> Pass:
+    """What passes of FEW[0] and of FEW[1] images say of `batch` images: each call's bytes lie on a straight line.
+
+    Their fullest moment does not, as it is another call with more images.
+    """
 
     def at(low: int, high: int) -> int:
         return low + (high - low) * (batch - FEW[0]) // (FEW[1] - FEW[0])
 
+    ops = [replace(low, bytes=at(low.bytes, high.bytes)) for low, high in zip(few.ops, more.ops, strict=True)]
     paths = {path: at(few.by_path.get(path, 0), bytes_) for path, bytes_ in more.by_path.items()}
-    names = ("activations", "gradients", "passing")
-    return replace(few, by_path=paths, **{name: at(getattr(few, name), getattr(more, name)) for name in names})
+    return replace(few, ops=ops, saved=[*map(at, few.saved, more.saved)], by_path=paths)
 
 
-def forward_pass(
-    network: nn.Module, shape: tuple[int, ...], precision: str, values: bool = False
-) -> tuple[nn.Module, Recorder, "Keeper"]:
+def forward_pass(network: nn.Module, shape: tuple[int, ...], precision: str, values: bool = False) -> Pass:
     """In training, with all that autograd keeps of it counted; nothing is drawn from the generators of others.
 
     Autocast knows no meta device, so its tensors are fake ones that stand for those of a CPU.
@@ -110,7 +121,7 @@ def forward_pass(
         stack.enter_context(recorder)
         stack.enter_context(torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"))
         recorder.run(images)
-    return model, recorder, keeper
+    return Pass(model, recorder.ops, keeper.saved, keeper.by_path)
 
 
 def empty(model: nn.Module) -> nn.Module:

@@ -17,7 +17,7 @@ def check(network: nn.Module, image: tuple[int, int, int], device: str = "meta")
     try:
         both(copied(network, device), image)
     except InputError as error:
-        if not needs_values(error):
+        if device != "meta" or not needs_values(error):
             raise with_smallest(error, network, image[0]) from error
 
 
@@ -29,13 +29,16 @@ def passes_alone(network: nn.Module, image: tuple[int, int, int], device: str = 
     try:
         passed(copied(network, device).train(), (1, *image))
     except InputError as error:
-        return needs_values(error)
+        return device == "meta" and needs_values(error)
     return True
 
 
 def with_smallest(error: InputError, network: nn.Module, channels: int) -> InputError:
-    """The same with the smallest side that passes."""
-    side = None if needs_values(error) else smallest_side(network, channels)
+    """The same with the smallest side that passes, where that can be told without computing."""
+    try:
+        side = smallest_side(network, channels)
+    except InputError:
+        side = None
     return InputError(f"{error}{f'; the smallest side that passes is {side}' if side else ''}")
 
 
@@ -43,14 +46,16 @@ def smallest_side(network: nn.Module, channels: int) -> int | None:
     """The side in pixels of the smallest square images that pass in training and in evaluation; None above 1024.
 
     Tried on the meta device, by doubling and then by halving the distance: what a network takes is taken from some side
-    on, or, where its dense layers fix the size of the last map, within some range.
+    on, or, where its dense layers fix the size of the last map, within some range. InputError where it must see values.
     """
     model = copied(network, "meta")
 
     def passes(side: int) -> bool:
         try:
             both(model, (channels, side, side))
-        except InputError:
+        except InputError as error:
+            if needs_values(error):
+                raise
             return False
         return True
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from saccade.experiment.compare import looked_before
 from saccade.experiment.looks import spelled
+from saccade.experiment.verdict import own_fields
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import document, percent, section, table, tag, text
 from saccade.report.pictures import gallery, picture
@@ -170,7 +171,7 @@ def recipes(rows: Mapping[str, Record]) -> str:
         [
             tag("b", text(name)),
             text(row["network"]),
-            text(", ".join(f"{field} {value}" for field, value in row["differs"].items()) or "–"),
+            text(own_fields(row) or "–"),
             *(["–"] * 5 if "failed" in row else measures(row)),
         ]
         for name, row in rows.items()

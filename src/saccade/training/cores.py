@@ -5,32 +5,60 @@ scheduler gives the other its turn, and a parallel loop of microseconds takes te
 """
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
+from functools import cache
 
 import torch
 
 from saccade.kernels import Region, parallel_region
 
 
-@contextmanager
-def cores_of_their_own() -> Iterator[None]:
-    """Inside, OpenMP's threads stay each on its core, where there are as many as cores; Linux with libgomp only.
+@cache
+def core_numbers() -> frozenset[int]:
+    """Of the cores that this process may use, as it found them."""
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
-    What is started inside, threads and processes, would stay on the first core: it is for computation alone.
+
+def cores() -> int:
+    return len(core_numbers())
+
+
+@contextmanager
+def cores_of_their_own(device: str) -> Iterator[None]:
+    """Inside, torch's two threads on a CPU of two cores stay each on one; Linux with libgomp only.
+
+    With more cores libgomp ends threads and starts others as loops take fewer or more of them, and those would start on the
+    core of the calling one. So would threads and processes that are started inside: it is for computation alone.
     """
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    parallel, left = parallel_region(Region), sorted(cores, key=lambda core: (core + os.getpid()) % len(cores))
-    if parallel is None or len(cores) < 2 or torch.get_num_threads() != len(cores):
+    parallel, both = parallel_region(Region), core_numbers()
+    free = hasattr(os, "sched_getaffinity") and os.sched_getaffinity(0) == both  # not yet inside another
+    if device != "cpu" or parallel is None or not free or torch.get_num_threads() != 2 or cores() != 2:
         yield
         return
-
-    def keep_to_one(_: object) -> None:
-        with suppress(OSError):  # where a container forbids it
-            os.sched_setaffinity(0, {left.pop()})  # of the thread that calls; which one is first differs between processes
-
+    threads = each_to_one(
+        parallel, sorted(both, reverse=os.getpid() % 2 == 1)
+    )  # two processes' callers had better not meet
     try:
-        parallel(Region(keep_to_one), None, len(cores), 0)
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        for thread in threads:  # by their numbers, as another thread may end what this one has begun
+            move(thread, both)
+
+
+def each_to_one(parallel: Callable[..., None], cores: Sequence[int]) -> list[int]:
+    """Each of torch's threads goes to one of these cores; their numbers."""
+    left, gone = list(cores), []
+
+    def go(_: object) -> None:
+        gone.append(threading.get_native_id())
+        move(gone[-1], {left.pop()})
+
+    parallel(Region(go), None, len(cores), 0)
+    return gone
+
+
+def move(thread: int, where: Set[int]) -> None:
+    with suppress(OSError):  # where a container forbids it, or the thread is no more
+        os.sched_setaffinity(thread, where)

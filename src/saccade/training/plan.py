@@ -47,6 +47,10 @@ class Plan:
     def memory_format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
+    def on_cores(self) -> AbstractContextManager[None]:
+        """Inside, threads are kept to cores, but for those of a compiler."""
+        return nullcontext() if self.compiled else cores_of_their_own(self.device)
+
     def form(self, network: nn.Module) -> nn.Module:
         """What a training step calls; its parameters and buffers are those of the network."""
         if self.compiled:
@@ -154,10 +158,14 @@ def fastest(rates: list[tuple[Plan, float]]) -> tuple[Plan, float]:
     return best if best[1] > CLEARLY * rates[0][1] else rates[0]
 
 
-@cores_of_their_own()
 def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     """The median rate of forward and backward after one to warm up; 0 where this plan does not run at all."""
     keep_freed_memory()  # as training will
+    with plan.on_cores():
+        return _images_per_second(plan, network, shape, objective)
+
+
+def _images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     network = network.to(plan.device).to(memory_format=plan.memory_format).train()
     images = torch.zeros(shape, device=plan.device).to(memory_format=plan.memory_format)
     labels = torch.zeros(len(images), dtype=torch.long, device=plan.device)
