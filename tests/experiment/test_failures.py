@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from saccade import InputError, commands
 from saccade.cli import main
 from saccade.cli.ensembles import in_words as ensemble_in_words
-from saccade.events import finish
+from saccade.events import Interrupted, Note, finish
 from saccade.experiment.failures import summary
 from saccade.experiment.looks import Series
 from saccade.experiment.members import Member
@@ -230,3 +230,17 @@ def test_a_recipe_that_fails_in_a_later_round_is_out(
     assert (record["verdict"], record["headline"]) == ("not comparable", "b could not be trained")
     assert record["recipes"]["b"]["failed"].startswith("1 of 4 runs failed (b-1-0-fold-0): ")
     assert record["recipes"]["a"]["repeats"] == 2
+
+
+@pytest.mark.parametrize("kind", ["train", "compare"])
+def test_ctrl_c_between_steps_names_the_folder_that_goes_on(kind: str, digits: Any, tmp_path: Path) -> None:
+    work = {
+        "train": lambda: commands.train(digits, out=tmp_path / "run", **SMALL),
+        "compare": lambda: commands.compare(digits, folds=2, out=tmp_path, engine="serial", b=DIVERGES, **SMALL),
+    }[kind]()
+    wanted = {"train": "writing to", "compare": "[1/4]"}[kind]
+    next(event for event in work if isinstance(event, Note) and event.text.startswith(wanted))
+    with pytest.raises(Interrupted) as stopped:
+        work.throw(KeyboardInterrupt())
+    folder = Path(str(stopped.value))
+    assert (folder if kind == "train" else folder.parent) == tmp_path / ("run" if kind == "train" else "")

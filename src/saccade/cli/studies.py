@@ -187,9 +187,9 @@ def learning_curve(parser: Parser, words: list[str]) -> int:
     from saccade import commands
 
     def in_words(record: dict[str, Any]) -> str:
-        from saccade.experiment.curves import grown, left_out
+        from saccade.experiment.curves import gained, grown, left_out
 
-        return "\n".join([*map(grown, record["rows"]), *left_out(record)])
+        return "\n".join([*map(grown, record["rows"]), *gained(record["rows"]), *left_out(record)])
 
     sizes = numbers(options.sizes) if options.sizes else []
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):

@@ -87,6 +87,15 @@ def grown(row: Record) -> str:
     )
 
 
+def gained(rows: Sequence[Record]) -> list[str]:
+    """A line on what the last step in size brought, where that is known."""
+    if "gain" not in rows[-1]:
+        return []
+    value, low, high = (f"{100 * rows[-1]['gain'][name]:+.1f}" for name in ("value", "low", "high"))
+    between = f"from {rows[-2]['images']:,} to {rows[-1]['images']:,} images"
+    return [f"{between} it gained {value} ({low} to {high}) percentage points"]
+
+
 def by_class(rows: Sequence[Record]) -> str:
     """Why sizes are not quite those that were asked for; nothing where all are."""
     other = [f"{row['images']:,} in place of {row['value']:,}" for row in rows if row["images"] != row["value"]]
@@ -216,8 +225,11 @@ def decompositions(likely: np.ndarray, labels: np.ndarray, units: np.ndarray) ->
 
 def words_of(field: str, row: Record) -> str:
     found = row["log_loss"]
-    parts = " + ".join(f"{name} {found[name]['value']:z.3f}" for name in ("bias", "variance"))
-    return f"{field} {row['value']}: log loss {found['error']['value']:.3f} = {parts}{fewer(row)}"
+    error, *parts = (
+        f"{found[name]['value']:z.3f} ({found[name]['low']:z.3f} to {found[name]['high']:z.3f})"
+        for name in ("error", "bias", "variance")
+    )
+    return f"{field} {row['value']}: log loss {error} = bias {parts[0]} + variance {parts[1]}{fewer(row)}"
 
 
 def described(trained: Trained, recipe: Recipe, rows: Sequence[Record]) -> Work[Record]:

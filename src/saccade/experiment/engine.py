@@ -14,6 +14,7 @@ from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment.assemble import new_network
 from saccade.experiment.fleet import unsuited
+from saccade.experiment.folder import going_on
 from saccade.experiment.recipe import Recipe, make_recipe
 from saccade.experiment.run import check_network, choose_plan, with_plan
 from saccade.experiment.setup import Prepared, prepare
@@ -57,7 +58,8 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
     if file.is_file():
         return settled_before(study, first, engine)
     images = trained_on(prepared, runs)
-    chosen = fastest(first, runs, images) if engine == "auto" else Engine(engine, at_once(engine, first))
+    with going_on(file):
+        chosen = fastest(first, runs, images) if engine == "auto" else Engine(engine, at_once(engine, first))
     if chosen.kind == "processes" and not travels(study.data):
         if engine != "auto":
             raise InputError(
@@ -65,7 +67,7 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
             )
         chosen = Engine()
     share = chosen.at_once if chosen.kind == "processes" else 1
-    with threads(max(1, cores() // share)):
+    with going_on(file), threads(max(1, cores() // share)):
         plans = planned(prepared, images, chosen.kind)
     complete = {name: with_plan(each.recipe, plans[name]) for name, each in prepared.items()}
     words = {

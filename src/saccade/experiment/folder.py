@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from saccade.errors import InputError
+from saccade.events import Interrupted
 from saccade.writing import write_text
 
 RECIPE, SPLIT, METRICS, CHECKPOINT = "recipe.yaml", "split.npz", "metrics.jsonl", "checkpoint.pt"
@@ -39,6 +40,15 @@ def check_free(out: Path) -> None:
     if (out / RECORD).is_file():
         way_on = f"; what is in there is finished (see {out / 'report.html'})"
     raise InputError(f"{out} exists already; choose another --out{way_on}")
+
+
+@contextmanager
+def going_on(run: Path) -> Iterator[None]:
+    """Ctrl-C inside, where no step is waited for, ends with the name of the run, which keeps what it has."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(str(run)) from None
 
 
 def check_can_be_made(out: Path) -> None:

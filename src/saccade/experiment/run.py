@@ -55,10 +55,11 @@ def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Rec
     fit = begin(decided, out)
     with folder.gone_on_failure(fit.run):
         fit.keep()
-    yield Note(f"writing to {fit.run}")
-    if fit.loaded is not None:
-        yield Note(f"weights of {fit.recipe.weights}: {fit.loaded}")
-    return (yield from complete_run(fit))
+    with folder.going_on(fit.run):
+        yield Note(f"writing to {fit.run}")
+        if fit.loaded is not None:
+            yield Note(f"weights of {fit.recipe.weights}: {fit.loaded}")
+        return (yield from complete_run(fit))
 
 
 def ready(recipe: Recipe, data: Any = None) -> Work[Ready]:
@@ -95,10 +96,11 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
     if (run / folder.RECORD).is_file():
         yield Note(f"{run} is finished already; nothing to do")
         return folder.read_record(run)
-    fit = yield from restored(run, checkpoint.load(run / folder.CHECKPOINT), data)
-    if fit.position.epoch < fit.recipe.epochs:
-        yield Note(f"going on in epoch {fit.position.epoch + 1} after batch {fit.position.batch}")
-    return (yield from complete_run(fit))
+    with folder.going_on(run):
+        fit = yield from restored(run, checkpoint.load(run / folder.CHECKPOINT), data)
+        if fit.position.epoch < fit.recipe.epochs:
+            yield Note(f"going on in epoch {fit.position.epoch + 1} after batch {fit.position.batch}")
+        return (yield from complete_run(fit))
 
 
 def restored(run: Path, state: dict[str, Any], data: Any = None) -> Work[Fit]:

@@ -147,7 +147,7 @@ def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Term
     for i in sorted({0, len(undecided) - 1}):
         named = f"{undecided[i]['a']} and {undecided[i]['b']}: " if len(pairs) > 1 else ""
         said.append(named + advice(values[i], spreads[i], terms, budget))
-    return {"advice": " ".join(said), "purchases": rows}
+    return {"advice": "\n".join(said), "purchases": rows}
 
 
 def paired(a: OutOfFold, b: OutOfFold) -> Record:

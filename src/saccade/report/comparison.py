@@ -26,9 +26,7 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
     body = [
         tag("header", head + tag("h1", text(named(record))) + tag("p", text(lead), class_="lead")),
         section("The difference", differences(pairs)) if pairs else "",
-        section(
-            "What to buy next" if pairs else "What to do", tag("p", text(record["advice"])), bought(record["purchases"])
-        ),
+        section("What to buy next" if pairs else "What to do", *paragraphs(record["advice"]), bought(record["purchases"])),
         section("The recipes", recipes(record["recipes"]), untrained(record["recipes"])),
         section("Fold by fold", *(fold_by_fold(pair) for pair in pairs)) if pairs else "",
         *(flips(pair, record["classes"], pictures) for pair in pairs),
@@ -130,6 +128,10 @@ def in_points(pair: Record) -> str:
     found = pair["difference"]
     points = f"{signed(found['value'])} percentage points ({signed(found['low'])} to {signed(found['high'])})"
     return f"in accuracy {pair['b']} minus {pair['a']} is {points}"
+
+
+def paragraphs(words: str) -> list[str]:
+    return [tag("p", text(line)) for line in words.splitlines()]
 
 
 def times(count: int) -> str:
