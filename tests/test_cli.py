@@ -314,7 +314,8 @@ def test_what_is_kept_in_one_file_says_everything_once(
     apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`saccade bias-variance ... > file 2>&1` has the results among the notes; `> file` alone has them, too."""
-    row = {"value": 2, "failed": [], "log_loss": {name: {"value": 0.5} for name in ("error", "bias", "variance")}}
+    half = {"value": 0.5, "low": 0.4, "high": 0.6}
+    row = {"value": 2, "failed": [], "log_loss": dict.fromkeys(("error", "bias", "variance"), half)}
 
     def ran(*_: Any, **__: Any) -> Any:
         yield Note(words_of("epochs", row))

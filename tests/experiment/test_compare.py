@@ -875,7 +875,7 @@ def test_advice_of_several_is_on_the_pairs_nearest_to_a_decision_and_farthest_fr
         pair | {"verdict": "not distinguishable", "p_unadjusted": p} for pair, p in zip(pairs, (0.1, 0.9, 0.5), strict=True)
     ]
     several = counsel(found, open_, terms)
-    assert re.fullmatch("a and b: .* a and c: .*", several["advice"])
+    assert re.fullmatch("a and b: .*\na and c: .*", several["advice"])
     assert [(row["a"], row["b"]) for row in several["purchases"][::3]] == [("a", "b"), ("b", "c"), ("a", "c")]
     assert counsel(found, pairs[:1], terms) == {
         "advice": "This is decided; more runs would only tell the size of the difference more closely.",

@@ -68,6 +68,7 @@ def learning_curve(
         yield Note(grown(row))
     if words := by_class(rows):
         yield Note(words)
+    yield from map(Note, gained(rows))
     return (yield from described(found, recipe, rows))
 
 
