@@ -70,8 +70,8 @@ class Study:
         found = {m.name: folder.read_record(self.place / m.name) for m in members if self.is_finished(m)}
         left = [member for member in members if member.name not in found]
         self.tally.meet([member.name for member in members], found)
-        with folder.going_on(self.place / left[0].name if left else self.place):
-            if left:
+        if left:
+            with folder.going_on(self.place / left[0].name):
                 yield from self.tally.begin()
                 found |= yield from retold(self.train(left), self.tally.numbered)
         return {member.name: found[member.name] for member in members}

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from saccade.data.cache import cache_folder
 from saccade.errors import InputError, suggestion
@@ -161,32 +161,33 @@ def fastest(rates: list[tuple[Plan, float]]) -> tuple[Plan, float]:
 def images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     """The median rate of forward and backward after one to warm up; 0 where this plan does not run at all."""
     keep_freed_memory()  # as training will
-    with plan.on_cores():
-        return _images_per_second(plan, network, shape, objective)
-
-
-def _images_per_second(plan: Plan, network: nn.Module, shape: tuple[int, int, int, int], objective: Objective) -> float:
     network = network.to(plan.device).to(memory_format=plan.memory_format).train()
     images = torch.zeros(shape, device=plan.device).to(memory_format=plan.memory_format)
+    try:
+        with plan.on_cores():
+            return shape[0] / median(step_seconds(plan, plan.form(network), images, objective)[1:])
+    except Exception as error:  # a form that Saccade makes of any network may fail in any way
+        if not plan.images_last and not isinstance(error, RuntimeError):
+            raise
+        return 0.0
+    finally:
+        network.zero_grad(set_to_none=True)
+
+
+def step_seconds(plan: Plan, called: nn.Module, images: Tensor, objective: Objective) -> list[float]:
+    """Of some forward and backward passes, the first of which warms up."""
     labels = torch.zeros(len(images), dtype=torch.long, device=plan.device)
-    called: nn.Module | None = None
     seconds: list[float] = []
     while len(seconds) <= MEASURED_STEPS and (len(seconds) < 2 or sum(seconds[1:]) < ENOUGH_SECONDS):
         start = time.perf_counter()
-        try:
-            called = called or plan.form(network)
-            with plan.autocast():
-                scores = called(images)
-            loss = objective(scores, labels)
-            loss.backward()
-            loss.item()  # waits for the device
-        except Exception as error:  # a form that Saccade makes of any network may fail in any way
-            if not plan.images_last and not isinstance(error, RuntimeError):
-                raise
-            return 0.0
-        network.zero_grad(set_to_none=True)
+        with plan.autocast():
+            scores = called(images)
+        loss = objective(scores, labels)
+        loss.backward()
+        loss.item()  # waits for the device
+        called.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)
-    return shape[0] / median(seconds[1:])
+    return seconds
 
 
 def _key(network: nn.Module, shape: tuple[int, ...], plans: list[Plan]) -> str:
