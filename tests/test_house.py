@@ -13,7 +13,9 @@ FLOORS = {
     **dict.fromkeys(("tasks", "inspection"), 3),
     **dict.fromkeys(("optim", "data", "zoo"), 2),
     "layers": 1,
-    **dict.fromkeys(("statistics", "errors", "events", "reading", "writing", "seeds", "arithmetic", "kernels"), 0),
+    **dict.fromkeys(
+        ("statistics", "errors", "events", "reading", "writing", "seeds", "arithmetic", "kernels", "wording"), 0
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -33,10 +33,10 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Ended:
-    """One of several runs has come to its end, with this result in words; whoever knows the others counts it."""
+    """One of several runs has come to its end, with this record, {"failed": why} of one that failed."""
 
     name: str
-    result: str
+    record: dict[str, Any]
 
 
 class Interrupted(Exception):

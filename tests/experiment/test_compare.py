@@ -797,7 +797,7 @@ def test_advice_names_the_cheapest_purchase_that_decides() -> None:
     """Folds that differ by their seeds alone: seeds help most; with little between seeds, repeats do."""
     by_seed = Spread(Folds(5, 3, 2), 4e-4, 7e-4, 1e-6, 10**5, PARTS)
     words, rows = advice(0.02, by_seed, TERMS), {row["kind"]: row for row in purchases(0.02, by_seed, TERMS)}
-    assert re.match(r"\d+ more seeds? \(\d+ runs\) would narrow ±0\.0\d+ to ±0\.0\d+ and decide", words)
+    assert re.match(r"\d+ more seeds? \(\d+ runs\) would narrow ±\d\.\d\d to ±\d\.\d\d percentage points and decide", words)
     count = rows["seeds"]["enough"]
     assert TERMS.decided(by_seed.bought("seeds", count, 0.02)) == "different"
     assert TERMS.decided(by_seed.bought("seeds", count - 1, 0.02)) == ""
@@ -828,7 +828,9 @@ def test_advice_with_a_budget_is_in_words_that_the_command_takes() -> None:
     budget = Budget(100.0, replace(TERMS, level=0.975))
     by_fold = Spread(Folds(5, 3, 2), 4e-4, 1e-6, 1e-6, 10**5, PARTS)
     words = advice(0.0245, by_fold, budget.terms, budget)
-    met = re.match(r"(\d+) rounds of folds instead of 3 would narrow ±0\.0\d+ to ±(0\.0\d+) and decide", words)
+    met = re.match(
+        r"(\d+) rounds of folds instead of 3 would narrow ±\d\.\d\d to ±(\d\.\d\d) percentage points and decide", words
+    )
     assert met
     more = int(met[1]) - 3
     assert budget.terms.decided(by_fold.bought("repeats", more, 0.0245)) == "different"
@@ -863,7 +865,7 @@ def test_budgets_that_are_advised_are_read_and_never_less() -> None:
         assert seconds <= asked <= 1.5 * seconds + 1
 
 
-def test_advice_of_several_is_on_the_pairs_nearest_to_a_decision_and_farthest_from_it() -> None:
+def test_advice_of_three_is_on_each_undecided_pair_the_nearest_to_a_decision_first() -> None:
     found = simulated(0, worse=0.8, names="abc")
     terms = Terms(0.005, 0.95, 3)
     pairs = judged(found, terms)
@@ -875,13 +877,25 @@ def test_advice_of_several_is_on_the_pairs_nearest_to_a_decision_and_farthest_fr
         pair | {"verdict": "not distinguishable", "p_unadjusted": p} for pair, p in zip(pairs, (0.1, 0.9, 0.5), strict=True)
     ]
     several = counsel(found, open_, terms)
-    assert re.fullmatch("a and b: .*\na and c: .*", several["advice"])
+    assert re.fullmatch("a and b: .*\nb and c: .*\na and c: .*", several["advice"])
     assert [(row["a"], row["b"]) for row in several["purchases"][::3]] == [("a", "b"), ("b", "c"), ("a", "c")]
     assert counsel(found, pairs[:1], terms) == {
         "advice": "This is decided; more runs would only tell the size of the difference more closely.",
         "purchases": [],
     }
     assert headline("not distinguishable", pairs, 0.005).startswith("no recipe is better than every other")
+
+
+def test_advice_of_four_is_on_the_pairs_nearest_to_a_decision_and_farthest_from_it() -> None:
+    found, terms = simulated(0, names="acde"), Terms(0.005, 0.95, 6)
+    chances = (0.9, 0.5, 0.1, 0.6, 0.95, 0.7)
+    pairs = [
+        pair | {"verdict": "not distinguishable", "p_unadjusted": p}
+        for pair, p in zip(judged(found, terms), chances, strict=True)
+    ]
+    several = counsel(found, pairs, terms)
+    assert re.fullmatch("a and e: .*\nc and e: .*", several["advice"])
+    assert len(several["purchases"]) == 3 * 6
 
 
 def test_compare_is_exported() -> None:

@@ -10,7 +10,9 @@ from sklearn.datasets import load_digits
 
 from saccade import commands
 from saccade.events import Ended, Note, finish
-from saccade.experiment.tally import Tally
+from saccade.experiment.members import Member
+from saccade.experiment.recipe import make_recipe
+from saccade.experiment.tally import Tally, result
 
 SMALL: dict[str, Any] = {
     "network": "lenet5",
@@ -42,17 +44,36 @@ def announced(notes: list[str]) -> list[int]:
     return [int(each[1] or each[2]) for each in found if each]
 
 
+def member(name: str, about: str = "", **split: Any) -> Member:
+    return Member(name, make_recipe({"data": "digits", "split": split}), about)
+
+
 def test_a_count_goes_on_from_what_is_done_and_grows_by_what_is_announced() -> None:
     tally = Tally(planned=3)
-    tally.meet(["a", "b"], ["a"])
+    tally.meet([member("a"), member("b")], ["a"])
     assert [note.text for note in tally.begin()] == ["1 of 3 runs are done already"]
-    assert tally.numbered(Ended("b", "done")) == Note("[2/3] b: done")
+    assert tally.numbered(Ended("b", {"failed": "no"})) == Note("[2/3] b: failed: no")
     assert list(tally.begin()) == []
     assert tally.more(1, "one failed") == Note("one failed: 1 more run, 4 in all")
-    assert tally.numbered(Ended("c", "done")) == Note("[3/4] c: done")
-    tally.meet("abcde", "")
+    tally.meet([member("c")], [])
+    assert tally.numbered(Ended("c", {"scores": {}})) == Note("[3/4] c: done")
+    tally.meet(map(member, "de"), "")
     assert tally.planned == 5
     assert tally.numbered(Note("said")) == Note("said")
+
+
+def test_the_line_of_a_run_tells_what_it_tries_and_what_it_is_scored_on() -> None:
+    record = {"scores": {"validation": {"accuracy": {"value": 0.5}}}, "seconds": 2.0}
+    assert (
+        result(member("value-0-1", "split.images 50"), record)
+        == "value-0-1: split.images 50, validation accuracy 0.5000, 2 s"
+    )
+    record["scores"] = {"test": {"accuracy": {"value": 0.25}}}
+    assert result(member("run-0"), record) == "run-0: test accuracy 0.2500, 2 s"
+    assert (
+        result(member("run-0-0-fold-1", outer=3, outer_fold=1), record)
+        == "run-0-0-fold-1: accuracy 0.2500 on its fold, 2 s"
+    )
 
 
 def test_a_race_counts_all_its_runs_and_single_ones_too(digits: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from saccade.cli.parsing import Parser
 from saccade.cli.studies import add_study, studied
+from saccade.wording import in_points
 
 OUT = "the run folder; that of a stopped one goes on with it"
 
@@ -41,7 +42,7 @@ def in_words(record: dict[str, Any]) -> str:
     for part in [part for part in ("test", "validation") if part in record["scores"]][:1]:
         score, gain = record["scores"][part]["accuracy"], record["gain"]
         lines += [f"{part} accuracy {of(score)}, {record['seconds']:.0f} s"]
-        lines += [f"{gain['value']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f}) against {gain['over']}, of {count}"]
+        lines += [f"{in_points(gain)} against {gain['over']}, of {count}"]
     found = record.get("out_of_bag", {})
     if found.get("images"):
         lines += [f"out of bag {of(found['scores']['accuracy'])}"]

@@ -18,6 +18,7 @@ from saccade.experiment.regularizers import REGULARIZERS, Choice, Regularizer, a
 from saccade.experiment.settings import Ablation
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study
+from saccade.wording import in_points
 
 Record = dict[str, Any]
 
@@ -166,5 +167,4 @@ def by_fold(study: Study, names: Sequence[str], ablation: Ablation) -> np.ndarra
 def row_in_words(row: Record) -> str:
     if "failed" in row:
         return f"{row['name']}: {row['failed']}"
-    found = row["difference"]
-    return f"{row['name']}: {found['value']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f})"
+    return f"{row['name']}: {in_points(row['difference'])}"

@@ -8,6 +8,7 @@ from typing import Any
 from saccade import statistics
 from saccade.experiment.settings import Folds
 from saccade.experiment.terms import Terms
+from saccade.wording import half_width
 
 AFFORDABLE = 20  # more repeats of all folds, or more seeds in each
 MOST_IMAGES = 100  # times the images
@@ -165,7 +166,7 @@ def best(row: dict[str, Any], found: str, now: float, folds: Folds, budget: Budg
     """What deciding with these runs would be, from half an interval of `now`."""
     kind, count = row["kind"], row["enough"]
     price = "" if budget else f" ({row['runs']} runs)"
-    words = f"{amount(kind, count, folds, budget)}{price} would narrow ±{now:.4f} to ±{row['half_width']:.4f} and "
+    words = f"{amount(kind, count, folds, budget)}{price} would narrow {narrowed(now, row['half_width'])} and "
     if found == "equivalent":
         words += "show that they are equivalent, if the difference stays what it is."
     else:
@@ -174,11 +175,15 @@ def best(row: dict[str, Any], found: str, now: float, folds: Folds, budget: Budg
     return words + (budget.words(folds, more_of(kind, count, folds)) if budget else "")
 
 
+def narrowed(now: float, then: float) -> str:
+    return f"{half_width(now)} to {half_width(then)} percentage points"
+
+
 def hopeless(widths: dict[str, float], now: float, images: int | None, folds: Folds, budget: Budget | None) -> str:
     """How far the most that is affordable would come, and whether images would decide."""
     least = min(widths, key=lambda kind: widths[kind])
     words = f"No affordable {'budget' if budget else 'number of runs'} will separate them: "
-    words += f"{amount(least, AFFORDABLE, folds, budget)} would narrow ±{now:.4f} to ±{widths[least]:.4f}."
+    words += f"{amount(least, AFFORDABLE, folds, budget)} would narrow {narrowed(now, widths[least])}."
     if images is None:
         return f"{words} Nor would {MOST_IMAGES} times the images."
     return f"{words} About {images} times the images would, if the networks differ on them as they do on these."
@@ -200,7 +205,7 @@ def doubled(rows: Sequence[dict[str, Any]], budget: Budget | None) -> str:
     """Which of the sources helps most: each doubled, the best first; and what cannot be known."""
     known = sorted((row for row in rows if row["doubled"] is not None), key=lambda row: row["doubled"])
     names = {"repeats": "rounds" if budget else "repeats"}
-    said = ", ".join(f"{names.get(row['kind'], row['kind'])} ±{row['doubled']:.4f}" for row in known)
+    said = ", ".join(f"{names.get(row['kind'], row['kind'])} {half_width(row['doubled'])}" for row in known)
     words = f"Twice as many would give: {said}."
     if len(known) < len(rows):
         words += " What more seeds in a fold would bring cannot be known from one; --seeds 2 would tell."

@@ -69,8 +69,8 @@ def chosen_once(study: Study, how: CrossValidation, members: Sequence[Member]) -
     """What was chosen before, where it was: outer runs that are done were trained with it."""
     file = study.place / "chosen.json"
     if file.is_file():
-        inner = [each.name for member in members for each in chain(*searched(how, member))]
-        study.tally.meet(inner, inner)
+        inner = [each for member in members for each in chain(*searched(how, member))]
+        study.tally.meet(inner, [each.name for each in inner])
         return json.loads(file.read_text(encoding="utf-8"))
     chosen = yield from choose(study, how, members)
     write_text(file, json.dumps(chosen, indent=1) + "\n")
@@ -90,9 +90,12 @@ def choose(study: Study, how: CrossValidation, members: Sequence[Member]) -> Wor
             why = next(records[each.name]["failed"] for each in search[0] if "failed" in records[each.name])
             raise InputError(f"search: no choice could be trained: {why}")
         chosen.append(how.choices[int(np.argmax(scores))])
-        words = ", ".join(f"{name} {value}" for name, value in chosen[-1].items())
-        yield Note(f"{member.name}: {words} (accuracy {max(scores):.4f} on inner folds)")
+        yield Note(f"{member.name}: {in_words(chosen[-1])} (accuracy {max(scores):.4f} on inner folds)")
     return chosen
+
+
+def in_words(choice: Choice) -> str:
+    return ", ".join(f"{name} {value}" for name, value in choice.items())
 
 
 def searched(how: CrossValidation, member: Member) -> list[list[Member]]:
@@ -104,7 +107,8 @@ def searched(how: CrossValidation, member: Member) -> list[list[Member]]:
         # The inner fold scores the choice: nothing else may be decided by it
         recipe = changed_fields(member.recipe, choice).changed(checkpoint={"select": "last"}, stop={"patience": None})
         splits = [{"folds": how.inner, "fold": j, "read_test": False} for j in range(how.inner)]
-        rows.append([Member(f"{member.name}-choice-{i}-{j}", recipe.changed(split=s)) for j, s in enumerate(splits)])
+        names, about = f"{member.name}-choice-{i}", in_words(choice)
+        rows.append([Member(f"{names}-{j}", recipe.changed(split=split), about) for j, split in enumerate(splits)])
     return rows
 
 

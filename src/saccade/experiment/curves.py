@@ -19,6 +19,7 @@ from saccade.experiment.recipe import Recipe
 from saccade.experiment.settings import Curve, check_engine, check_members, with_value
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, quietly
+from saccade.wording import in_points
 
 Record = dict[str, Any]
 FIELD = "split.images"  # of a learning curve
@@ -33,7 +34,8 @@ def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data:
     that fail are left out and named; of a value that keeps fewer than two of them there is no row.
     """
     varied = {name: each.changed(split={"bootstrap": True}) for name, each in curve.recipes(recipe).items()}
-    found = yield from trained("bias-variance", recipe, varied, curve, (place, data))
+    prepared = yield from prepare_all(varied, data)
+    found = yield from trained("bias-variance", recipe, prepared, curve, (place, data))
     rows = []
     for point in found.points:
         names = [member.name for member in point.members]
@@ -55,10 +57,10 @@ def learning_curve(
     check_members(members, "seeds")
     check_engine(engine)
     with_value(recipe, FIELD, min(sizes, default=None))  # what it refuses is told before any data are read
-    prepared = yield from quietly(prepare_all({"recipe": recipe}, where[1]), "data")
-    sizes = (yield from within(sizes, prepared["recipe"])) if sizes else halved(prepared["recipe"])
-    curve = Curve(FIELD, sizes, members, engine)
-    found = yield from trained("learning-curve", recipe, curve.recipes(recipe), curve, where)
+    every = (yield from prepare_all({"recipe": recipe}, where[1]))["recipe"]
+    curve = Curve(FIELD, (yield from within(sizes, every)) if sizes else halved(every), members, engine)
+    prepared = yield from quietly(prepare_all(curve.recipes(recipe), where[1]), "data")
+    found = yield from trained("learning-curve", recipe, prepared, curve, where)
     rows: list[Record] = []
     last: dict[int, np.ndarray] = {}
     for point in found.points:
@@ -92,9 +94,8 @@ def gained(rows: Sequence[Record]) -> list[str]:
     """A line on what the last step in size brought, where that is known."""
     if "gain" not in rows[-1]:
         return []
-    value, low, high = (f"{100 * rows[-1]['gain'][name]:+.1f}" for name in ("value", "low", "high"))
     between = f"from {rows[-2]['images']:,} to {rows[-1]['images']:,} images"
-    return [f"{between} it gained {value} ({low} to {high}) percentage points"]
+    return [f"{between} it gained {in_points(rows[-1]['gain'])}"]
 
 
 def by_class(rows: Sequence[Record]) -> str:
@@ -157,24 +158,27 @@ class Trained:
 
 
 def trained(
-    kind: str, recipe: Recipe, varied: dict[str, Recipe], curve: Curve, where: tuple[Path | None, Any]
+    kind: str, recipe: Recipe, prepared: Mapping[str, Prepared], curve: Curve, where: tuple[Path | None, Any]
 ) -> Work[Trained]:
     """The members of every value, trained; InputError where of no value there are two."""
     place, data = where
-    prepared = yield from prepare_all(varied, data)
     first = next(iter(prepared.values()))
     check_scored(first.store, first.indices("validation"), kind)
     words = {"field": curve.field, "values": list(curve.values), "members": curve.members}
     study = open_study(place, kind, recipe, words, data)
     yield Note(f"writing to {study.place}")
-    settled = yield from settle(study, prepared, curve.members * len(varied), curve.engine)
+    settled = yield from settle(study, prepared, curve.members * len(prepared), curve.engine)
     split = {"seed": recipe.seed if recipe.split.seed is None else recipe.split.seed}
     members = [
         [
-            Member(f"value-{k}-{i}", settled.recipes[name].changed(seed=recipe.seed + i, split=split))
+            Member(
+                f"value-{k}-{i}",
+                settled.recipes[name].changed(seed=recipe.seed + i, split=split),
+                f"{curve.field} {curve.values[k]}",
+            )
             for i in range(curve.members)
         ]
-        for k, name in enumerate(varied)
+        for k, name in enumerate(prepared)
     ]
     every = [each for same in zip(*members, strict=True) for each in same]
     failed = failures((yield from settled.study.runs(every)))

@@ -41,14 +41,17 @@ class Settled:
 
 
 def prepare_all(recipes: Mapping[str, Recipe], data: Any = None) -> Work[dict[str, Prepared]]:
-    """Each recipe with its images, and seen to fit its network, before anything is written."""
+    """Each recipe with its images, and seen to fit its network, before anything is written.
+
+    What is said of the data is that of the last, which on a curve has the most images.
+    """
     prepared: dict[str, Prepared] = {}
-    for name, recipe in recipes.items():
+    for name, recipe in reversed(list(recipes.items())):
         work = prepare(recipe, data)
         prepared[name] = yield from quietly(work, "data") if prepared else work  # what it says of the data, once
         check_network(prepared[name])
         prepared[name] = replace(prepared[name], recipe=prepared[name].recipe.changed(batch=recipe.batch))
-    return prepared
+    return {name: prepared[name] for name in recipes}
 
 
 def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: str = "auto") -> Work[Settled]:

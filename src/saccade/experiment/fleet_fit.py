@@ -19,7 +19,6 @@ from saccade.events import Ended, Interrupted, Progress, Work, finish
 from saccade.experiment import assemble, folder
 from saccade.experiment.feed import Batch
 from saccade.experiment.fit import READ_EVERY, Fit
-from saccade.experiment.processes import result
 from saccade.experiment.run import complete_run
 from saccade.layers.fleet import Fleet, row, stack
 from saccade.optim import Average, Optimizer
@@ -113,7 +112,7 @@ class FleetFit:
                 self.found[fit.run.name] = finish(complete_run(fit))
             except InputError as error:
                 self.found[fit.run.name] = {"failed": str(error)}
-            yield Ended(fit.run.name, result(self.found[fit.run.name]))
+            yield Ended(fit.run.name, self.found[fit.run.name])
         self.leave(ended)
 
     def epoch(self, interruption: Interruption, peak: Peak) -> Work[None]:
@@ -212,7 +211,7 @@ class FleetFit:
             except InputError as error:
                 failed.append(fit)
                 self.found[fit.run.name] = {"failed": str(error)}
-                yield Ended(fit.run.name, result(self.found[fit.run.name]))
+                yield Ended(fit.run.name, self.found[fit.run.name])
         last = checkpoint.load(self.file)["members"] if failed and self.file.is_file() else {}
         for fit in failed:
             if fit.run.name in last:

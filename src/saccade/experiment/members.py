@@ -8,10 +8,11 @@ from saccade.experiment.recipe import Recipe
 
 @dataclass(frozen=True)
 class Member:
-    """One run of a study: `name` is that of its folder."""
+    """One run of a study: `name` is that of its folder, `about` what a person should know it by, where the name is not."""
 
     name: str
     recipe: Recipe
+    about: str = ""
 
     def __post_init__(self) -> None:
         assert Path(self.name).name == self.name, f"{self.name} is no name of a folder"

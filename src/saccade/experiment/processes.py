@@ -106,7 +106,7 @@ def in_processes(members: Sequence[Member], count: int, place: Path, data: Any) 
             if kind == "interrupted":  # by somebody else's signal
                 raise Interrupted(str(place / name))
             found[name] = words[0] if kind == "done" else {"failed": words[0]}
-            yield Ended(name, result(found[name]))
+            yield Ended(name, found[name])
             if waiting and worker.process.poll() is None:
                 worker.train(waiting.popleft())
     if waiting:
@@ -125,13 +125,3 @@ def stop(started: Sequence[Worker]) -> None:
         worker.send(None)
         worker.process.wait()
         worker.member = ""
-
-
-def result(record: Record) -> str:
-    """What a run gave, in a few words."""
-    if "failed" in record:
-        return f"failed: {record['failed']}"
-    part = "test" if "test" in record["scores"] else "validation"
-    if part not in record["scores"]:
-        return "done"
-    return f"{part} accuracy {record['scores'][part]['accuracy']['value']:.4f}, {record['seconds']:.0f} s"

@@ -73,7 +73,7 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     check_schedule(recipe, steps_of_epoch(recipe, len(train)))
     recipe, (mean, std) = normalized(recipe, store, train)
     preprocess = Preprocess(size, store.pixels.shape[1], mean, std, store.pixels.shape[3])
-    of_data = (*remarks(store, parts), *not_scored(store, shared, parts), *not_held_back(recipe, parts))
+    of_data = (*remarks(store, parts, recipe), *not_scored(store, shared, parts), *not_held_back(recipe, parts))
     for text in (*of_data, *few_steps(recipe, len(train)), *shortened(recipe)):
         yield Note(text)
     return Prepared(recipe, store, parts, split_by, preprocess)
@@ -203,15 +203,24 @@ def few_steps(recipe: Recipe, images: int) -> Iterable[str]:
         yield f"only {steps} {'step' if steps == 1 else 'steps'} of training in all, {epoch} an epoch; {more}"
 
 
-def remarks(store: Store, parts: np.ndarray) -> Iterable[str]:
+def remarks(store: Store, parts: np.ndarray, recipe: Recipe) -> Iterable[str]:
     """What a person should hear about the data before training."""
-    counts = {part: int((parts == part).sum()) for part in ("train", "validation", "test")}
     yield (
-        f"{store.name}: {len(store.labels):,} images of {len(store.classes)} classes "
-        f"({counts['train']:,} train, {counts['validation']:,} validation, {counts['test']:,} test)"
+        f"{store.name}: {len(store.labels):,} images of {len(store.classes)} classes ({counts(store, parts, recipe)})"
         f"{', read from the cache' if store.warm else ''}"
     )
     if store.left_out:
         yield f"{in_words(store.left_out)}; all are listed in the report"
     for finding in store.findings:
         yield f"{finding.kind}: {finding.text}"
+
+
+def counts(store: Store, parts: np.ndarray, recipe: Recipe) -> str:
+    """How many images each part has, which add up to all: a fold that is held out is not what the data give as test."""
+    outer = recipe.split.outer
+    aside = (parts == "") & (store.parts == "test") & (outer is not None)
+    held = "test" if outer is None else f"held out as one of {outer} folds"
+    used = {"train": parts == "train", "validation": parts == "validation", held: parts == "test"}
+    others = {"test, not read": aside, "not used": (parts == "") & ~aside}
+    named = used | {name: where for name, where in others.items() if where.any()}
+    return ", ".join(f"{int(where.sum()):,} {name}" for name, where in named.items())

@@ -19,7 +19,7 @@ from saccade.experiment.claim import claim
 from saccade.experiment.division import units_among
 from saccade.experiment.fleet import Fleets
 from saccade.experiment.members import Member
-from saccade.experiment.processes import in_processes, result
+from saccade.experiment.processes import in_processes
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import resume, train
 from saccade.experiment.tally import Tally
@@ -69,7 +69,7 @@ class Study:
         """The record of every member by its name; {"failed": why} for one that could not be trained to its end."""
         found = {m.name: folder.read_record(self.place / m.name) for m in members if self.is_finished(m)}
         left = [member for member in members if member.name not in found]
-        self.tally.meet([member.name for member in members], found)
+        self.tally.meet(members, found)
         if left:
             with folder.going_on(self.place / left[0].name):
                 yield from self.tally.begin()
@@ -95,7 +95,7 @@ class Study:
                 found[member.name] = yield from quietly(self.run(member), member.name)
             except InputError as error:
                 found[member.name] = {"failed": str(error)}
-            yield Ended(member.name, result(found[member.name]))
+            yield Ended(member.name, found[member.name])
         return found
 
     def is_finished(self, member: Member) -> bool:

@@ -2,22 +2,28 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from saccade.events import Ended, Event, Note
+from saccade.experiment.members import Member
+
+Record = dict[str, Any]
 
 
 @dataclass
 class Tally:
-    """`planned`: the runs that were announced; `done`: the names of those that have ended, now or in a process before."""
+    """`planned`: the runs that were announced; `met`: those that are known by their names; `done`: which have ended."""
 
     planned: int = 0
+    met: dict[str, Member] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     begun: bool = False
 
-    def meet(self, names: Iterable[str], done: Iterable[str]) -> None:
+    def meet(self, members: Iterable[Member], done: Iterable[str]) -> None:
         """These runs belong to the study, and those of them are done already."""
+        self.met |= {member.name: member for member in members}
         self.done.update(done)
-        self.planned = max(self.planned, len(self.done.union(names)))
+        self.planned = max(self.planned, len(self.met))
 
     def more(self, count: int, why: str) -> Note:
         """Runs that were not announced are to come."""
@@ -35,4 +41,18 @@ class Tally:
         if not isinstance(event, Ended):
             return event
         self.done.add(event.name)
-        return Note(f"[{len(self.done)}/{self.planned}] {event.name}: {event.result}")
+        return Note(f"[{len(self.done)}/{self.planned}] {result(self.met[event.name], event.record)}")
+
+
+def result(member: Member, record: Record) -> str:
+    """What a run gave, in a line."""
+    named = f"{member.name}: {member.about}{', ' if member.about else ''}"
+    if "failed" in record:
+        return f"{named}failed: {record['failed']}"
+    part = "test" if "test" in record["scores"] else "validation"
+    if part not in record["scores"]:
+        return f"{named}done"
+    score = f"accuracy {record['scores'][part]['accuracy']['value']:.4f}"
+    # Of a fold "test" is what was held out of this run, and not the test part that the data give
+    said = f"{score} on its fold" if part == "test" and member.recipe.split.outer else f"{part} {score}"
+    return f"{named}{said}, {record['seconds']:.0f} s"

@@ -11,9 +11,11 @@ from saccade.experiment.advice import Budget, Spread, advice, purchases
 from saccade.experiment.folds import OutOfFold, by_fold
 from saccade.experiment.settings import Folds
 from saccade.experiment.terms import Terms
+from saccade.wording import in_points
 
 Record = dict[str, Any]
 NOT_COMPARABLE = "not comparable"
+ADVISED = 3  # undecided pairs of which each has its own line
 
 
 def judged(found: Mapping[str, OutOfFold], terms: Terms) -> list[Record]:
@@ -81,10 +83,7 @@ def headline(verdict: str, pairs: Sequence[Record], margin: float) -> str:
 
 def sized(pair: Record) -> str:
     """The difference of a pair in words."""
-    found = pair["difference"]
-    return (
-        f"{pair['b']} minus {pair['a']} is {found['value']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f}) in accuracy"
-    )
+    return f"in accuracy {pair['b']} minus {pair['a']} is {in_points(pair['difference'])}"
 
 
 def own_fields(row: Record) -> str:
@@ -126,7 +125,7 @@ def spread(a: OutOfFold, b: OutOfFold) -> Spread:
 
 
 def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Terms, budget: Budget | None = None) -> Record:
-    """What to buy next; of several undecided pairs, for the one nearest to a decision and the one farthest from it."""
+    """What to buy next; of many undecided pairs, for the one nearest to a decision and the one farthest from it."""
     if not pairs:
         tried = "The same words with --out try what failed again; with other fields of the recipe it is another study."
         return {"advice": tried, "purchases": []}
@@ -144,7 +143,8 @@ def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Term
         for row in purchases(value, chance, terms, budget)
     ]
     said = []
-    for i in sorted({0, len(undecided) - 1}):
+    count = len(undecided)
+    for i in range(count) if count <= ADVISED else (0, count - 1):
         named = f"{undecided[i]['a']} and {undecided[i]['b']}: " if len(pairs) > 1 else ""
         said.append(named + advice(values[i], spreads[i], terms, budget))
     return {"advice": "\n".join(said), "purchases": rows}

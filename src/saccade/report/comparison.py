@@ -7,11 +7,12 @@ import numpy as np
 
 from saccade.experiment.compare import looked_before
 from saccade.experiment.looks import spelled
-from saccade.experiment.verdict import own_fields
+from saccade.experiment.verdict import own_fields, sized
 from saccade.report.charts import HEIGHT, Frame, svg
-from saccade.report.html import document, percent, section, table, tag, text
+from saccade.report.html import MINUS, document, percent, section, signed, table, tag, text
 from saccade.report.pictures import gallery, picture
-from saccade.report.studies import forest, signed
+from saccade.report.studies import forest
+from saccade.wording import half_width, in_points
 
 Record = dict[str, Any]
 SHOWN = 12
@@ -21,7 +22,7 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
     pairs = record["pairs"]
     head = tag("p", f"a comparison on {text(record['data'])}", class_="kicker")
     before = f" {capital(looked_before(record['looks']))}." if record["looks"] > 1 else ""
-    differ = f"{capital('; '.join(map(in_points, pairs)))}. " if pairs else ""
+    differ = f"{capital('; '.join(map(sized, pairs))).replace('-', MINUS)}. " if pairs else ""
     lead = f"{differ}{trained(record)} {certainty(record) if pairs else ''}{before}{overrun(record)}"
     body = [
         tag("header", head + tag("h1", text(named(record))) + tag("p", text(lead), class_="lead")),
@@ -96,13 +97,15 @@ def bought(rows: Sequence[Record]) -> str:
         [
             f"{row['b']} minus {row['a']}",
             {"repeats": "repeats of the folds", "seeds": "seeds in a fold", "images": "images"}[row["kind"]],
-            f"±{row['doubled']:.4f}" if row["doubled"] is not None else "not known from one seed",
+            half_width(row["doubled"]) if row["doubled"] is not None else "not known from one seed",
             worded(row),
             f"{row['runs']:,}" if row["runs"] is not None else "",
         ]
         for row in rows
     ]
-    return table(("", "more", "interval with twice as many", "would decide", "further runs"), cells, numbers=2)
+    return table(
+        ("", "more", "interval with twice as many, percentage points", "would decide", "further runs"), cells, numbers=2
+    )
 
 
 def worded(row: Record) -> str:
@@ -121,13 +124,6 @@ def named(record: Record) -> str:
     if winner and several:
         return words.replace(record["verdict"], f"{record['verdict']}, {winner['network']},", 1)
     return words if words.split()[0] in rows else capital(words)
-
-
-def in_points(pair: Record) -> str:
-    """The difference of a pair, as the table below has it."""
-    found = pair["difference"]
-    points = f"{signed(found['value'])} percentage points ({signed(found['low'])} to {signed(found['high'])})"
-    return f"in accuracy {pair['b']} minus {pair['a']} is {points}"
 
 
 def paragraphs(words: str) -> list[str]:
@@ -218,12 +214,11 @@ def flips(pair: Record, classes: Sequence[str], pictures: Mapping[str, np.ndarra
     drawn = f"{pair['units']:,} groups of images" if grouped else "images"
     test = "permutation test over groups" if grouped else "exact McNemar"
     gained, lost = (round(found[way], 1) for way in ("wrong_to_right", "right_to_wrong"))  # means over runs
+    these = in_points(pair["these_networks"]).replace("-", MINUS)
     words = (
         f"Of the images of a run, {gained:,.9g} are right with {b} and wrong with {a}, {lost:,.9g} the other "
-        "way round. For these very networks, the difference is "
-        f"{signed(pair['these_networks']['value'])} percentage points ({signed(pair['these_networks']['low'])} to "
-        f"{signed(pair['these_networks']['high'])}, bootstrap over {drawn}); of the first run of each, {test}, "
-        f"{pair['mcnemar']['only_b']:,} against {pair['mcnemar']['only_a']:,}, p = {pair['mcnemar']['p']:.3g}."
+        f"way round. For these very networks, the difference is {these}, bootstrap over {drawn}; of the first run of each, "
+        f"{test}, {pair['mcnemar']['only_b']:,} against {pair['mcnemar']['only_a']:,}, p = {pair['mcnemar']['p']:.3g}."
     )
     parts = [tag("p", text(words))]
     for key, title in (("better", f"Right with {b}, wrong with {a}"), ("worse", f"Right with {a}, wrong with {b}")):
@@ -251,8 +246,10 @@ def spread(pair: Record) -> str:
     rows = []
     for name, (factor, words) in names.items():
         value = found[name]
-        cell = (
-            f"±{1.96 * (value * factor) ** 0.5:.4f}" if value is not None else "not told apart; it takes repeats and seeds"
+        known = value is not None
+        rows.append(
+            [words, half_width(1.96 * (value * factor) ** 0.5) if known else "not told apart; it takes repeats and seeds"]
         )
-        rows.append([words, cell])
-    return table((f"{pair['b']} minus {pair['a']}: source of chance", "what it does to one run, 95 %"), rows)
+    return table(
+        (f"{pair['b']} minus {pair['a']}: source of chance", "what it does to one run, 95 %, percentage points"), rows
+    )

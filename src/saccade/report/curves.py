@@ -6,8 +6,8 @@ from typing import Any
 
 from saccade.experiment.curves import by_class
 from saccade.report.charts import HEIGHT, Frame, svg
-from saccade.report.html import document, percent, section, table, tag, text
-from saccade.report.studies import colour, points, signed
+from saccade.report.html import document, percent, section, signed, table, tag, text
+from saccade.report.studies import colour, points
 
 Record = dict[str, Any]
 Found = dict[str, float]  # value, low, high

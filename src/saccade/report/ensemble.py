@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.report.charts import HEIGHT, LEFT, RIGHT, WIDTH, Frame, svg
-from saccade.report.html import count, percent, section, table, tag, text
+from saccade.report.html import count, percent, section, signed, table, tag, text
 
 Record = dict[str, Any]
 MEASURES = {
@@ -40,10 +40,6 @@ def gained(record: Record) -> str:
         f"{count(gain['n'])} {gain['part']} images)."
     )
     return tag("p", words)
-
-
-def signed(value: float) -> str:
-    return f"{100 * value:+.1f}"
 
 
 def picture_of(record: Record) -> str:

@@ -6,6 +6,8 @@ from importlib.resources import files
 
 from saccade.inspection import text as plain
 
+MINUS = "−"
+
 
 def text(value: object) -> str:
     return escape(str(value))
@@ -46,8 +48,13 @@ def details(summary: str, inner: str) -> str:
     return tag("details", tag("summary", text(summary)) + inner)
 
 
+def signed(value: float) -> str:
+    """A difference of two shares in percentage points."""
+    return f"{100 * value:+z.2f}".replace("-", MINUS)
+
+
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:z.1f}\u202f%".replace("-", "−")
+    return "–" if value is None else f"{100 * value:z.1f}\u202f%".replace("-", MINUS)
 
 
 def count(value: float) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from saccade.experiment.race import lucky, ranked
 from saccade.report.charts import BOTTOM, HEIGHT, TOP, Frame, svg
 from saccade.report.contour import crossings
-from saccade.report.html import document, percent, section, table, tag, text
+from saccade.report.html import document, percent, section, signed, table, tag, text
+from saccade.wording import in_points
 
 Record = dict[str, Any]
 LEVELS = 9
@@ -174,11 +175,6 @@ def effects(rows: Sequence[Record]) -> str:
     )
 
 
-def signed(value: float) -> str:
-    """A difference of two shares in percentage points."""
-    return f"{100 * value:+.2f}".replace("-", "−")
-
-
 def forest(found: Record, top: float) -> str:
     """A difference with its interval on a line from -top to top, a mark at zero."""
 
@@ -192,8 +188,7 @@ def forest(found: Record, top: float) -> str:
         f'<line class="range {side}" x1="{low}" x2="{max(high, low + 1)}" y1="8" y2="8"/>'
         f'<line class="mark {side}" x1="{middle}" x2="{middle}" y1="2" y2="14"/>'
     )
-    words = f"{found['value']:+.4f}, from {found['low']:+.4f} to {found['high']:+.4f}"
-    return tag("svg", tag("title", words) + inner, viewBox="0 0 160 16", role="img", class_="interval")
+    return tag("svg", tag("title", in_points(found)) + inner, viewBox="0 0 160 16", role="img", class_="interval")
 
 
 def rate_page(record: Record) -> str:
