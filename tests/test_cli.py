@@ -232,6 +232,7 @@ def test_outputs_go_where_they_are_sent_and_never_over_another_kind_of_file(
     capsys.readouterr()
     assert "exists already and is no .csv file" in refused(["predict", str(run), str(photo), "--csv", str(photo)], capsys)
     assert "exists already and is no .onnx file" in refused(["export", str(run), "--out", str(run / "recipe.yaml")], capsys)
+    assert "there is no folder" in refused(["export", str(run), "--out", str(run / "nowhere" / "model.onnx")], capsys)
     assert photo.read_bytes() == before
     (tmp_path / "real.csv").touch()
     (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")

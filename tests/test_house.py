@@ -96,6 +96,18 @@ SLIPS = [
     "bag digits --members 1",
     "boost digits --members 1",
     "tune-rate nowhere",
+    "tune-rate digits --from 1 --to 0.1",
+    "tune-rate digits --out nowhere/page.html",
+    "learning-curve digits --sizes 0,100",
+    "train digits --weights nowhere.pt",
+    "sharpness . --subsamples 1",
+    "predict . nowhere.jpg",
+    *(
+        f"{command} digits --out src"
+        for command in ("train", "race", "ablate", "crossval", "bag", "boost", "bias-variance")
+    ),
+    "learning-curve digits --out src",
+    "compare digits --b.seed 1 --out src",
 ]
 
 
@@ -107,7 +119,7 @@ def test_slips_are_answered_without_torch() -> None:
         "    assert cli.main(words.split()) == 2, words\n"
         "    assert not {'torch', 'torchvision', 'scipy', 'sklearn'} & set(sys.modules), words\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=SOURCE.parents[1])
 
 
 def test_training_on_a_cpu_imports_no_compiler(tmp_path: Path) -> None:

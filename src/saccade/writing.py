@@ -47,8 +47,13 @@ def write_text(file: Path, text: str, advice: str = "") -> None:
 
 
 def check_output(file: Path, ending: str) -> None:
-    """InputError where `file` exists and is of another kind than what is to be written: a slip would cost a file."""
+    """InputError where `file` cannot be written, before the work, or is of another kind: a slip would cost a file."""
     if file.is_file() and file.suffix.lower() != ending:
         raise InputError(f"{file} exists already and is no {ending} file; choose another name")
     if file.is_dir():
         raise InputError(f"{file} is a folder; name a {ending} file in it")
+    above = file.absolute().parent
+    if not above.is_dir():
+        raise InputError(f"{file}: there is no folder {above}; make it, or name a file in another")
+    if not file.exists() and not os.access(above, os.W_OK):
+        raise InputError(f"{file}: the folder {above} may not be written to; name a file in another")

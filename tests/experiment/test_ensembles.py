@@ -485,8 +485,8 @@ def test_boosting_ends_with_a_member_that_has_learned_nothing(
 
 
 WRONG = {
-    "members: it takes two at least to decide together, not 1": "bag digits --members 1",
-    "members: it takes two at least to decide together, not 0": "boost digits --members 0",
+    "members: 2 at least, not 1": "bag digits --members 1",
+    "members: 2 at least, not 0": "boost digits --members 0",
     "argument --members: invalid int value": "bag digits --members many",
     'engine: "serail" is none of .*did you mean "serial"': "bag digits --engine serail",
     'no option "--engine"': "boost digits --engine serial",

@@ -216,7 +216,7 @@ def test_early_stopping_ends_a_run_and_keeps_the_best_epoch(digits: Any, tmp_pat
         (["--network", "lenet5", "--images.size", "28", "--regularize.norm", "group"], "no batch norm"),
         (["--optimizer.freeze", "stagse.0"], 'no part "stagse.0", did you mean "stages.0"?'),
         (["--split.validation", "0", "--stop.patience", "3"], "stop.patience: there are no validation images"),
-        (["--batch", "0"], "recipe: batch should be greater than or equal to 1"),
+        (["--batch", "0"], "saccade: batch should be greater than or equal to 1"),
         (["--schedule.factor", "2"], "schedule.factor should be less than 1"),
     ],
 )

@@ -17,6 +17,7 @@ from saccade.errors import InputError
 from saccade.events import Progress, finish
 from saccade.experiment import model
 from saccade.experiment import sharpness as experiment
+from saccade.experiment.settings import SharpnessSettings
 from saccade.experiment.training_images import TrainingImages, training_images
 
 TRAIN = ["--network", "lenet5", "--images.size", "28", "--epochs", "2", "--plan.precision", "fp32"]
@@ -40,7 +41,7 @@ def found(run: Path) -> dict[str, Any]:
 def images_of(run: Path, **settings: Any) -> tuple[TrainingImages, list[np.ndarray]]:
     record = json.loads((run / "record.json").read_text())
     found = finish(training_images(run, record, model.load(run).preprocess, None))
-    return found, experiment.subsamples(found, experiment.Settings(**settings), 7)
+    return found, experiment.subsamples(found, SharpnessSettings(**settings), 7)
 
 
 def test_the_command_prints_a_table_and_writes_what_it_found(
@@ -87,7 +88,7 @@ def test_the_numbers_are_those_of_the_selected_weights(run: Path, found: dict[st
     """The loss of every subsample against the plain forward pass; the gap to the box against the slope in it."""
     loaded, seed = model.load(run), json.loads((run / "record.json").read_text())["seed"]
     images, _ = images_of(run)
-    settings = experiment.Settings(images=30, subsamples=2)
+    settings = SharpnessSettings(images=30, subsamples=2)
     samples = experiment.subsamples(images, settings, experiment.derive(seed, "sharpness"))
     for sample, loss in zip(samples, found["measures"]["loss"]["values"], strict=True):
         pixels = torch.from_numpy(images.store.pixels[images.rows[sample]])
@@ -194,7 +195,7 @@ def test_interrupted_it_leaves_nothing_behind(
 
 
 def test_it_tells_how_far_it_is(run: Path) -> None:
-    work = experiment.sharpness(run, experiment.Settings(images=20, subsamples=2))
+    work = experiment.sharpness(run, SharpnessSettings(images=20, subsamples=2))
     told = [next(work) for _ in range(5)]
     assert all(isinstance(each, Progress) and each.total == 2 for each in told)
     work.close()

@@ -185,7 +185,7 @@ def test_a_range_test_finds_rates_between_its_ends(digits: Any, tmp_path: Path) 
         (["race", "digits", "--rules", "sgd,sgd"], "name each rule once"),
         (["race", "digits", "--tries", "2"], "tries are an odd number"),
         (["ablate", "digits", "--only", "mixip"], 'there is no regularizer "mixip", did you mean "mixup"?'),
-        (["ablate", "digits", "--seeds", "0"], "at least one seed"),
+        (["ablate", "digits", "--seeds", "0"], "seeds: 1 at least"),
         (["race", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),
         (["ablate", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),
         (["tune-rate", "digits", "--from", "1", "--to", "0.1"], "0 < from < to"),

@@ -127,13 +127,17 @@ def evaluate(parser: Parser, words: list[str]) -> int:
 
 
 def table_of_scores(record: dict[str, Any]) -> str:
+    from saccade.wording import SCORES
+
     lines = []
     if not record["scores"]:
         return "no scores: nothing was held back from training to measure this run by; name labelled images to score it on"
     for part, scores in record["scores"].items():
         where = part.replace("_", " ")
         for name, s in scores.items():
-            lines.append(f"{where:<11} {name:<18} {s['value']:.4f}  ({s['low']:.4f} to {s['high']:.4f}, n = {s['n']:,})")
+            lines.append(
+                f"{where:<11} {SCORES[name][0]:<18} {s['value']:.4f}  ({s['low']:.4f} to {s['high']:.4f}, n = {s['n']:,})"
+            )
     return "\n".join(lines)
 
 

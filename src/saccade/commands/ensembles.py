@@ -20,11 +20,11 @@ def bag(
     members that did not draw it) and `gain` (over the members, on the same images). The same words with `out` go on with
     a bag that was stopped.
     """
-    how, recipe = Bag(members, engine), recipe_of(data, **fields)
+    how, recipe, place = Bag(members, engine), recipe_of(data, **fields), folder_of(out)
 
     from saccade.experiment.ensemble import bag as work
 
-    record = yield from work(recipe, how, folder_of(out), in_memory(data))
+    record = yield from work(recipe, how, place, in_memory(data))
     return (yield from report_of(Path(record["run"]), record))
 
 
@@ -34,9 +34,9 @@ def boost(data: Any = None, members: int = 5, out: str | Path | None = None, **f
     `fields` as for train. The record is that of a run, with `members`: the weighted error of each on the training images,
     its vote, and the validation accuracy of all up to it. The same words with `out` go on with one that was stopped.
     """
-    how, recipe = Boost(members), recipe_of(data, **fields)
+    how, recipe, place = Boost(members), recipe_of(data, **fields), folder_of(out)
 
     from saccade.experiment.boost import boost as work
 
-    record = yield from work(recipe, how, folder_of(out), in_memory(data))
+    record = yield from work(recipe, how, place, in_memory(data))
     return (yield from report_of(Path(record["run"]), record))

@@ -6,6 +6,7 @@ from typing import Any
 
 from saccade.events import Note, Work
 from saccade.experiment import folder
+from saccade.experiment.settings import SharpnessSettings
 from saccade.writing import write_text
 
 Record = dict[str, Any]
@@ -18,12 +19,12 @@ def sharpness(run: str | Path, data: Any = None, **settings: Any) -> Work[Record
     the weights, `precision` "float32" or "float64". `data`: the images, where the run's own are no longer there.
     """
     folder.check_run(Path(run))
+    how = SharpnessSettings(**settings)
 
-    from saccade.experiment.sharpness import Settings
     from saccade.experiment.sharpness import sharpness as work
     from saccade.report.sharpness import sharpness_page
 
-    found = yield from work(Path(run), Settings(**settings), data)
+    found = yield from work(Path(run), how, data)
     page = Path(run) / "sharpness.html"
     write_text(Path(run) / "sharpness.json", json.dumps(found, indent=1) + "\n")
     write_text(page, sharpness_page(found))

@@ -16,7 +16,20 @@ from saccade.experiment import folder
 from saccade.experiment.contenders import check_recipes, not_shared
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.recipe_files import read_recipe, recipe_file
-from saccade.experiment.settings import Ablation, Comparison, CrossValidation, Curve, Folds, Race, check_free, check_members
+from saccade.experiment.settings import (
+    SIZE,
+    Ablation,
+    Comparison,
+    CrossValidation,
+    Curve,
+    Folds,
+    Race,
+    RangeTest,
+    check_engine,
+    check_free,
+    check_members,
+    with_value,
+)
 from saccade.writing import check_output, write_text
 
 Record = dict[str, Any]
@@ -35,12 +48,12 @@ def tune_rate(
     file = Path(out) if out is not None else None
     if file is not None:
         check_output(file, ".html")
-    recipe = recipe_of(data, **fields)
+    test, recipe = RangeTest(low, high, steps), recipe_of(data, **fields)
 
     from saccade.experiment.tune import tune_rate as work
     from saccade.report.studies import rate_page
 
-    record = yield from work(recipe, low, high, steps, in_memory(data))
+    record = yield from work(recipe, test, in_memory(data))
     record = {"data": recipe.data, **record}
     if file is not None:
         write_text(file, rate_page(record))
@@ -60,13 +73,13 @@ def race(  # noqa: PLR0913 - the words of the command line
     """Update rules on the same network, images, seeds and epochs, each at the best of some rates; a page with curves."""
     settings = Race(words(rules), rates, seeds, engine)
     check_free(fields)
-    recipe = recipe_of(data, **fields)
+    recipe, place = recipe_of(data, **fields), folder_of(out)
 
     from saccade.experiment.race import race as work
     from saccade.experiment.trajectories import watched
     from saccade.report.studies import race_page
 
-    record = yield from work(recipe, settings, folder_of(out), in_memory(data))
+    record = yield from work(recipe, settings, place, in_memory(data))
     return (yield from kept(record, race_page(record, watched(settings.rules))))
 
 
@@ -84,12 +97,12 @@ def ablate(  # noqa: PLR0913 - the words of the command line
     if not names and (isinstance(only, str) or only):  # `--only ,`, or a shell variable that is empty
         raise InputError("ablate: --only names no regularizer; leave it out for all (`saccade ablate --help` names them)")
     settings = Ablation(names, seeds, folds, engine)
-    recipe = recipe_of(data, **fields)
+    recipe, place = recipe_of(data, **fields), folder_of(out)
 
     from saccade.experiment.ablate import ablate as work
     from saccade.report.studies import ablation_page
 
-    record = yield from work(recipe, settings, folder_of(out), in_memory(data))
+    record = yield from work(recipe, settings, place, in_memory(data))
     return (yield from kept(record, ablation_page(record)))
 
 
@@ -115,12 +128,13 @@ def compare(  # noqa: PLR0913 - the words of the command line
     how = Comparison(Folds(folds, repeats, seeds), margin, seconds_of(budget), engine)
     recipes = {name: lettered(name, data, own.get(name, {}), fields) for name in sorted({"a", *own})}
     check_recipes(recipes)
+    place = folder_of(out)
     yield from overruled(data, own)
 
     from saccade.experiment.compare import compare as work
     from saccade.report.comparison import compare_page
 
-    record = yield from work(recipes, how, folder_of(out), in_memory(data))
+    record = yield from work(recipes, how, place, in_memory(data))
     shown = [each["id"] for pair in record["pairs"] for key in ("better", "worse") for each in pair["flips"][key]]
     return (yield from kept(record, compare_page(record, pictures_of(record["fingerprint"], shown))))
 
@@ -143,13 +157,13 @@ def crossval(  # noqa: PLR0913 - the words of the command line
     folds report. `final`: then train on all images with what is chosen, into the folder `final` of the study.
     """
     how = CrossValidation(Folds(folds, repeats, seeds), search or {}, inner, final, engine)
-    recipe = recipe_of(data, **fields)
+    recipe, place = recipe_of(data, **fields), folder_of(out)
     how.recipes(recipe)
 
     from saccade.experiment.crossval import cross_validate
     from saccade.report.crossval import crossval_page
 
-    record = yield from cross_validate(recipe, how, folder_of(out), in_memory(data))
+    record = yield from cross_validate(recipe, how, place, in_memory(data))
     shown = [each["id"] for each in record["label_errors"]]
     record = yield from kept(record, crossval_page(record, pictures_of(record["fingerprint"], shown)))
     if "final" in record:
@@ -177,11 +191,12 @@ def bias_variance(
     ((field, values),) = varied.items()
     curve = Curve(field, values, members, engine)
     curve.recipes(recipe)
+    place = folder_of(out)
 
     from saccade.experiment.curves import bias_variance as work
     from saccade.report.curves import bias_variance_page
 
-    record = yield from work(recipe, curve, folder_of(out), in_memory(data))
+    record = yield from work(recipe, curve, place, in_memory(data))
     return (yield from kept(record, bias_variance_page(record)))
 
 
@@ -195,12 +210,14 @@ def learning_curve(
 ) -> Work[Record]:
     """Accuracy after training on more and more images, several seeds each; what the last doubling brought; a page."""
     check_members(seeds, "seeds")
-    recipe = recipe_of(data, **fields)
+    check_engine(engine)
+    recipe, place = recipe_of(data, **fields), folder_of(out)
+    with_value(recipe, SIZE, min(sizes, default=None))  # what it refuses is told before any data are read
 
     from saccade.experiment.curves import learning_curve as work
     from saccade.report.curves import learning_page
 
-    record = yield from work(recipe, sizes, seeds, engine, (folder_of(out), in_memory(data)))
+    record = yield from work(recipe, sizes, seeds, engine, (place, in_memory(data)))
     return (yield from kept(record, learning_page(record)))
 
 
@@ -273,7 +290,7 @@ def words(given: str | Sequence[str]) -> tuple[str, ...]:
 def folder_of(out: str | Path | None) -> Path | None:
     if out is None:
         return None
-    folder.check_can_be_made(Path(out))
+    folder.check_free_or_study(Path(out))
     return Path(out)
 
 

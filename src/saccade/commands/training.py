@@ -14,7 +14,7 @@ from saccade.events import Note, Work
 from saccade.experiment import folder
 from saccade.experiment.idle import check_idle
 from saccade.experiment.recipe import IN_MEMORY, Recipe, make_recipe
-from saccade.experiment.recipe_files import read_recipe, recipe_file
+from saccade.experiment.recipe_files import read_recipe, recipe_file, weights_file
 from saccade.writing import check_output
 from saccade.zoo import find
 
@@ -28,9 +28,8 @@ VERIFIED = 64  # images on which an export is compared
 def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any) -> Recipe:
     """The recipe of a file, of fields, or of both (fields win); sections as dictionaries: `optimizer={"lr": 0.1}`."""
     words: dict[str, Any] = read_recipe(recipe_file(recipe)) if recipe is not None else {}
-    origin = str(recipe) if recipe is not None else "recipe"
     if recipe is not None:
-        make_recipe({"data": "digits", **words}, origin)
+        make_recipe({"data": "digits", **words}, str(recipe))
     for name, value in fields.items():
         known = words.get(name)
         words[name] = known | value if isinstance(value, dict) and isinstance(known, dict) else value
@@ -46,17 +45,21 @@ def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any)
         check_source(made.data, made.split.group)
     if made.network is not None:
         find(made.network)  # a name that is none is told before any data are read
+    if made.weights is not None:
+        weights_file(made.weights)
     return made
 
 
 def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | None = None, **fields: Any) -> Work[Record]:
     """Train on `data` (a path, a name, arrays (X, y) or a sequence of pairs) and write the run folder and its report."""
-    wanted = recipe_of(data, recipe, **fields)
+    wanted, place = recipe_of(data, recipe, **fields), Path(out) if out is not None else None
+    if place is not None:
+        folder.check_free(place)
 
     from saccade.experiment.run import train as work
 
     in_memory = None if data is None or isinstance(data, str | Path) else data
-    record = yield from work(wanted, Path(out) if out is not None else None, in_memory)
+    record = yield from work(wanted, place, in_memory)
     return (yield from report_of(Path(record["run"]), record))
 
 
@@ -64,11 +67,11 @@ def resume(run: str | Path, data: Any = None) -> Work[Record]:
     """Go on with an interrupted run; `data` again when it was in memory."""
     folder.check_run(Path(run))
 
-    from saccade.experiment.run import resume as work
-    from saccade.experiment.study import WORDS
-
-    if (Path(run) / WORDS).is_file():
+    if (Path(run) / folder.STUDY).is_file():
         raise InputError(f"{run}: these are several runs; the same words as before, with --out {run}, go on with them")
+
+    from saccade.experiment.run import resume as work
+
     return (yield from report_of(Path(run), (yield from work(Path(run), data))))
 
 
@@ -140,13 +143,16 @@ def predict(run: str | Path, images: Any, views: str = "center") -> "Work[Predic
     for evaluate.
     """
     folder.check_run(Path(run))
+    several = list(images) if isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4 else [images]
+    for each in several:
+        if isinstance(each, str | Path) and not Path(each).exists():
+            raise InputError(f"{each}: there is no such file or folder")
 
     from saccade.experiment import model
     from saccade.experiment.predict import predict as work
     from saccade.experiment.predict import predict_pictures
 
     loaded = model.looking(model.load(Path(run)), views)
-    several = list(images) if isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4 else [images]
     if all(isinstance(each, str | Path) for each in several):
         return (yield from work(loaded, [Path(each) for each in several]))
     return (yield from predict_pictures(loaded, several))
@@ -182,8 +188,10 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, dat
     if to != "onnx":
         raise InputError(f'there is no export to "{to}"{suggestion(to, ["onnx"])} (known: onnx)')
     file = Path(out) if out is not None else Path(run) / "model.onnx"
-    check_output(file, ".onnx")
     record = folder.read_record(Path(run))
+    check_output(file, ".onnx")
+    if out is not None and file.is_file():
+        yield Note(f"{file} is there already, and is replaced")
 
     from saccade.experiment import model
     from saccade.experiment.export import export_onnx

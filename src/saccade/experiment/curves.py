@@ -16,13 +16,12 @@ from saccade.experiment.engine import prepare_all, settle
 from saccade.experiment.failures import failures, summary
 from saccade.experiment.members import Member
 from saccade.experiment.recipe import Recipe
-from saccade.experiment.settings import Curve, check_engine, check_members, with_value
+from saccade.experiment.settings import SIZE, Curve
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, quietly
 from saccade.wording import in_points
 
 Record = dict[str, Any]
-FIELD = "split.images"  # of a learning curve
 SIZES = 5  # of a learning curve, each twice the one before
 SMALLEST = 2  # training images of a class, on average, at its left end
 
@@ -54,11 +53,8 @@ def learning_curve(
     `sizes`: training images; none: five, each twice the one before, the last all there are. `where`: folder, and data in
     memory. The test part is not read.
     """
-    check_members(members, "seeds")
-    check_engine(engine)
-    with_value(recipe, FIELD, min(sizes, default=None))  # what it refuses is told before any data are read
     every = (yield from prepare_all({"recipe": recipe}, where[1]))["recipe"]
-    curve = Curve(FIELD, (yield from within(sizes, every)) if sizes else halved(every), members, engine)
+    curve = Curve(SIZE, (yield from within(sizes, every)) if sizes else halved(every), members, engine)
     prepared = yield from quietly(prepare_all(curve.recipes(recipe), where[1]), "data")
     found = yield from trained("learning-curve", recipe, prepared, curve, where)
     rows: list[Record] = []

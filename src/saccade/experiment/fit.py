@@ -237,7 +237,7 @@ class Fit:
         kept = good if self.saved > -math.inf else ""
         return InputError(
             f"{what} at step {step:,} (epoch {self.position.epoch + 1}){kept}. "
-            f"Try a lower --optimizer.lr (now {self.recipe.optimizer.lr}) or --optimizer.clip 1"
+            f"Try a lower --optimizer.lr (now {self.recipe.optimizer.lr:g}) or --optimizer.clip 1"
         )
 
     def memory_note(self, step: Step) -> Iterator[Note]:

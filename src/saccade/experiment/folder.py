@@ -16,6 +16,7 @@ from saccade.writing import write_text
 
 RECIPE, SPLIT, METRICS, CHECKPOINT = "recipe.yaml", "split.npz", "metrics.jsonl", "checkpoint.pt"
 MODEL, PREDICTIONS, RECORD = "model.safetensors", "predictions.npz", "record.json"
+STUDY = "study.json"  # what a study of several runs was asked for
 
 
 def create(out: Path | None, network: str, data: str) -> Path:
@@ -40,6 +41,12 @@ def check_free(out: Path) -> None:
     if (out / RECORD).is_file():
         way_on = f"; what is in there is finished (see {out / 'report.html'})"
     raise InputError(f"{out} exists already; choose another --out{way_on}")
+
+
+def check_free_or_study(out: Path) -> None:
+    """The same, but for a study, which goes on."""
+    if not (out / STUDY).is_file():
+        check_free(out)
 
 
 @contextmanager

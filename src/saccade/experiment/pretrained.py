@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from saccade.errors import InputError
 from saccade.experiment import folder, model
+from saccade.experiment.recipe_files import weights_file
 from saccade.zoo import NETWORKS
 from saccade.zoo.weights import TIMM, TORCHVISION, Loaded, in_order, transplant
 
 State = dict[str, Tensor]
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
-ADDRESSES = ("https://", "http://", "file://")
 # Of ImageNet's training images in 0..1: what most published weights were trained with
 IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF: Statistics = ((0.5,) * 3, (0.5,) * 3)  # of weights that came from TensorFlow
@@ -36,8 +36,6 @@ def statistics_for(weights: str, name: str) -> Statistics:
     if (run / folder.MODEL).is_file():
         preprocess = model.load(run).preprocess
         return preprocess.mean, preprocess.std
-    if weights not in ("torchvision", "timm") and not weights.startswith(ADDRESSES):
-        file_of(weights)  # that it is not there is said before what it would be good for
     if weights in ("torchvision", "timm"):
         check_published(weights, plain)
     if weights == "timm":
@@ -53,20 +51,10 @@ def fetched(weights: str, name: str) -> State:
         return from_torchvision(name)
     if weights == "timm":
         return from_timm(name)
-    if weights.startswith(ADDRESSES):
-        load = torch.hub.load_state_dict_from_url
-        return unwrapped(downloaded(weights, lambda: load(weights, map_location="cpu", weights_only=True)), weights)
-    return read(file_of(weights))
-
-
-def file_of(weights: str) -> Path:
-    """The file, or that of a run; InputError where there is none."""
-    path = Path(weights)
-    if (path / folder.MODEL).is_file():
-        return path / folder.MODEL
-    if not path.is_file():
-        raise InputError(f"{weights}: there is no such file of weights; also a run, a URL, torchvision or timm")
-    return path
+    if (file := weights_file(weights)) is not None:
+        return read(file)
+    load = torch.hub.load_state_dict_from_url
+    return unwrapped(downloaded(weights, lambda: load(weights, map_location="cpu", weights_only=True)), weights)
 
 
 def read(file: Path) -> State:

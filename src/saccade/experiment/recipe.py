@@ -80,12 +80,16 @@ class Recipe(Section):
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
 
 
-def make_recipe(words: dict[str, Any], origin: str = "recipe") -> Recipe:
-    """The recipe of these (nested) words; InputError that names the first field in the way, and the nearest one."""
+def make_recipe(words: dict[str, Any], origin: str = "") -> Recipe:
+    """The recipe of these (nested) words; InputError that names the first field in the way, and the nearest one.
+
+    `origin`: the file that they are from.
+    """
     try:
         return Recipe.model_validate(words)
     except ValidationError as error:
-        raise InputError(f"{origin}: {explanation(error, [*Recipe.model_fields, *field_names()])}") from None
+        wrong = explanation(error, [*Recipe.model_fields, *field_names()])
+        raise InputError(f"{origin}: {wrong}" if origin else wrong) from None
 
 
 def different_fields(a: Recipe, b: Recipe) -> list[str]:

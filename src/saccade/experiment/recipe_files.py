@@ -1,4 +1,4 @@
-"""Recipes as files: those of the user, and those that come with the package by their names."""
+"""Recipes as files: those of the user, and those that come with the package by their names; and files that they name."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Any
 import yaml
 
 from saccade.errors import InputError, suggestion
+from saccade.experiment.folder import MODEL
+
+ADDRESSES = ("https://", "http://", "file://")
 
 
 def shipped() -> dict[str, Path]:
@@ -23,6 +26,18 @@ def recipe_file(word: str | Path) -> Path:
         near = suggestion(str(word), names)
         raise InputError(f'there is no recipe "{word}"{near} (a file, or one of {", ".join(names)})')
     return names[str(word)]
+
+
+def weights_file(weights: str) -> Path | None:
+    """The file of weights, or that of a run; None for an address, torchvision and timm. InputError where there is none."""
+    path = Path(weights)
+    if weights in ("torchvision", "timm") or weights.startswith(ADDRESSES):
+        return None
+    if (path / MODEL).is_file():
+        return path / MODEL
+    if not path.is_file():
+        raise InputError(f"{weights}: there is no such file of weights; also a run, a URL, torchvision or timm")
+    return path
 
 
 def read_recipe(file: Path) -> dict[str, Any]:

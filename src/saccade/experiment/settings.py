@@ -16,8 +16,17 @@ from saccade.zoo import find
 Record = dict[str, Any]
 Choice = dict[str, Any]  # values of fields by their dotted names
 ENGINES = ("auto", "serial", "processes", "batched")
+SIZE = "split.images"  # the field of a learning curve
+HIGHEST_RATE = 1e30  # with the factors of parts still what 32 bits hold
+LEAST_STEPS = 10  # of a range test, before which nothing is stopped
+PRECISIONS = ("float32", "float64")
 OPTION = "network."  # --vary network.width=0.5: an option of the network, not a field of the recipe
 DECIDED = ("lr", "decay", *HYPERPARAMETERS)  # fields of the optimizer that each rule has for itself
+
+
+def check_count(name: str, count: int, least: int = 1) -> None:
+    if count < least:
+        raise InputError(f"{name}: {least} at least, not {count}")
 
 
 def check_engine(name: str) -> None:
@@ -44,8 +53,7 @@ class Race:
             raise InputError(
                 f"race: tries are an odd number, such as 3, for the usual rate is in the middle, not {self.rates}"
             )
-        if self.seeds < 1:
-            raise InputError(f"race: at least one seed, not {self.seeds}")
+        check_count("seeds", self.seeds)
 
 
 def check_free(given: Mapping[str, Any]) -> None:
@@ -70,10 +78,8 @@ class Ablation:
             if name not in REGULARIZERS:
                 near = suggestion(name, REGULARIZERS)
                 raise InputError(f'ablate: there is no regularizer "{name}"{near} (`saccade ablate --help` names them)')
-        if self.seeds < 1:
-            raise InputError(f"ablate: at least one seed, not {self.seeds}")
-        if self.folds < 1:
-            raise InputError(f"ablate: at least one fold, not {self.folds}")
+        check_count("seeds", self.seeds)
+        check_count("folds", self.folds)
 
     @property
     def names(self) -> list[str]:
@@ -103,8 +109,7 @@ class Folds:
 
     def __post_init__(self) -> None:
         for name, value, least in (("folds", self.count, 2), ("repeats", self.repeats, 1), ("seeds", self.seeds, 1)):
-            if value < least:
-                raise InputError(f"{name}: {least} at least, not {value}")
+            check_count(name, value, least)
 
     @property
     def runs(self) -> int:
@@ -233,13 +238,8 @@ class Bag:
     engine: str = "auto"
 
     def __post_init__(self) -> None:
-        check_count(self.members)
+        check_count("members", self.members, 2)
         check_engine(self.engine)
-
-
-def check_count(members: int) -> None:
-    if members < 2:
-        raise InputError(f"members: it takes two at least to decide together, not {members}")
 
 
 @dataclass(frozen=True)
@@ -249,4 +249,39 @@ class Boost:
     members: int = 5
 
     def __post_init__(self) -> None:
-        check_count(self.members)
+        check_count("members", self.members, 2)
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """Rates from `low` to `high`, evenly in the logarithm, one a step."""
+
+    low: float = 1e-5
+    high: float = 10.0
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high <= HIGHEST_RATE or self.steps < 2 * LEAST_STEPS:
+            raise InputError(
+                f"tune-rate: 0 < from < to, to at most {HIGHEST_RATE:g}, and at least {2 * LEAST_STEPS} steps, "
+                f"not from {self.low:g} to {self.high:g} in {self.steps}"
+            )
+
+
+@dataclass(frozen=True)
+class SharpnessSettings:
+    """`images` in each of the disjoint `subsamples`; unset: 256, or what there is. `surface` adds line and plane."""
+
+    images: int | None = None
+    subsamples: int = 5
+    surface: bool = False
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.images is not None and self.images < 1:
+            raise InputError(f"images: at least 1 in each subsample, not {self.images}")
+        if self.subsamples < 2:
+            raise InputError(f"subsamples: at least 2, as one alone has no spread, not {self.subsamples}")
+        if self.precision not in PRECISIONS:
+            near = suggestion(self.precision, PRECISIONS)
+            raise InputError(f'precision: float32 or float64, not "{self.precision}"{near}')

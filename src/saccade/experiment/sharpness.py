@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from saccade.errors import InputError, suggestion
+from saccade.errors import InputError
 from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, model
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.recipe_files import read_recipe
+from saccade.experiment.settings import SharpnessSettings
 from saccade.experiment.training_images import TrainingImages, training_images
 from saccade.inspection.memory import training_memory
 from saccade.inspection.trace import traced_on
@@ -38,32 +38,12 @@ PROBES = 30
 USUAL_IMAGES = 256
 LINE = tuple(i / 20 for i in range(-20, 21))
 PLANE = tuple(i / 10 for i in range(-10, 11))
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 MEMORY = 2**31  # bytes for the derivatives of one micro-batch
 KEPT = 4  # times what autograd saves of a training step: 3.1 to 4.9 were met in Hessian products of three networks (CPU)
 LARGEST_SUBSPACE = 2**33  # bytes
 
 
-@dataclass(frozen=True)
-class Settings:
-    """`images` in each of the disjoint `subsamples`; unset: 256, or what there is. `surface` adds line and plane."""
-
-    images: int | None = None
-    subsamples: int = 5
-    surface: bool = False
-    precision: str = "float32"
-
-    def __post_init__(self) -> None:
-        if self.images is not None and self.images < 1:
-            raise InputError(f"images: at least 1 in each subsample, not {self.images}")
-        if self.subsamples < 2:
-            raise InputError(f"subsamples: at least 2, as one alone has no spread, not {self.subsamples}")
-        if self.precision not in PRECISIONS:
-            near = suggestion(self.precision, PRECISIONS)
-            raise InputError(f'precision: float32 or float64, not "{self.precision}"{near}')
-
-
-def sharpness(run: Path, settings: Settings, data: Any = None) -> Work[Record]:
+def sharpness(run: Path, settings: SharpnessSettings, data: Any = None) -> Work[Record]:
     """Loss, largest eigenvalues and trace of its Hessian, and Keskar's sharpness, at the selected weights of a run.
 
     The loss is the mean cross entropy over training images as they are, without augmentation, penalty or smoothing, with
@@ -159,7 +139,7 @@ def spread(values: Sequence[float]) -> Record:
     }
 
 
-def subsamples(found: TrainingImages, settings: Settings, seed: int) -> list[np.ndarray]:
+def subsamples(found: TrainingImages, settings: SharpnessSettings, seed: int) -> list[np.ndarray]:
     """Disjoint random places among the training images, all of one size."""
     there, count = len(found.rows), settings.subsamples
     size = settings.images or min(USUAL_IMAGES, there // count)
@@ -179,7 +159,9 @@ def surface_of(loaded: model.Model, found: TrainingImages, sample: np.ndarray, p
     size = images_at_once(loaded)
     batches = list(zip(loaded.preprocess(pixels).split(size), labels.split(size), strict=True))
     # Not tasks.classify.loss, which rounds scores of 64 bits to 32
-    return loss_surface(loaded.network, functional.cross_entropy, batches, PRECISIONS[precision])
+    return loss_surface(
+        loaded.network, functional.cross_entropy, batches, torch.float64 if precision == "float64" else torch.float32
+    )
 
 
 def images_at_once(loaded: model.Model) -> int:

@@ -26,7 +26,7 @@ from saccade.experiment.tally import Tally
 from saccade.writing import write_text
 
 Record = dict[str, Any]
-WORDS, LOOKED = "study.json", "looked"
+LOOKED = "looked"
 GROWS = {"compare": ("repeats", "seeds")}  # of a study, what may be more when it goes on: the runs of less are among them
 Result = TypeVar("Result")
 
@@ -149,18 +149,18 @@ def open_study(place: Path | None, kind: str, recipe: Recipe, words: dict[str, A
     What only adds runs (`GROWS`) may be more than it was: the study then goes on with the runs that are there.
     """
     asked = json.loads(json.dumps({"study": kind, "recipe": recipe.model_dump(mode="json"), **words}))
-    if place is not None and (place / WORDS).is_file():
-        kept = json.loads((place / WORDS).read_text(encoding="utf-8"))
+    if place is not None and (place / folder.STUDY).is_file():
+        kept = json.loads((place / folder.STUDY).read_text(encoding="utf-8"))
         looked = kept.pop(LOOKED, [])
         check_same(place, kept, asked)
         claim(place)
         runs = {name: kept[name] for name in GROWS.get(kind, ()) if name in kept}
         if kept != asked and is_looked_at(place, runs):
             looked = [*looked, runs]
-        write_text(place / WORDS, json.dumps(asked | ({LOOKED: looked} if looked else {}), indent=1) + "\n")
+        write_text(place / folder.STUDY, json.dumps(asked | ({LOOKED: looked} if looked else {}), indent=1) + "\n")
         return Study(place, data, looks=len(looked) + 1)
     made = folder.create(place, kind, Path(recipe.data).name)
-    write_text(made / WORDS, json.dumps(asked, indent=1) + "\n")
+    write_text(made / folder.STUDY, json.dumps(asked, indent=1) + "\n")
     claim(made)
     return Study(made, data)
 

@@ -13,39 +13,35 @@ from saccade.events import Note, Progress, Work
 from saccade.experiment.fit import Fit, Position
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.run import check_network, choose_plan
+from saccade.experiment.settings import LEAST_STEPS, RangeTest
 from saccade.experiment.setup import prepare
 from saccade.training.steps import Batch
 
 Record = dict[str, Any]
 KEEP = 0.9  # of the moving average of the loss
-HIGHEST = 1e30  # with the factors of parts still what 32 bits hold
 DIVERGED = 3.0  # times the lowest loss so far
-LEAST = 10  # steps before which nothing is stopped
 
 
-def tune_rate(recipe: Recipe, low: float, high: float, steps: int, data: Any = None) -> Work[Record]:
-    """Rates from `low` to `high`, evenly in the logarithm, one a step, and the loss of each; a rate is suggested.
+def tune_rate(recipe: Recipe, test: RangeTest, data: Any = None) -> Work[Record]:
+    """Rates evenly in the logarithm, one a step, and the loss of each; a rate is suggested.
 
     The suggestion is a tenth of the rate at which the smoothed loss was lowest, as is usual: there training is about to get
-    worse, which is `highest`. Nothing is kept of the network. InputError for bad bounds.
+    worse, which is `highest`. Nothing is kept of the network.
     """
-    if not 0 < low < high <= HIGHEST or steps < 2 * LEAST:
-        raise InputError(
-            f"tune-rate: 0 < from < to, to at most {HIGHEST:g}, and at least {2 * LEAST} steps, "
-            f"not from {low:g} to {high:g} in {steps}"
-        )
     prepared = yield from prepare(recipe, data)
     check_network(prepared)
     plan = choose_plan(prepared)
     yield Note(f"plan: {plan}")
     fit = Fit(prepared, plan, Path(), Position())
-    rates = np.geomspace(low, high, steps)
+    rates = np.geomspace(test.low, test.high, test.steps)
     losses: list[float] = []
     with plan.on_cores():
         for i, step in enumerate(fit.trainer.steps(at_rates(fit, rates))):
             losses.append(step.loss.item())
-            yield Progress("trying rates", i + 1, steps)
-            if not math.isfinite(losses[-1]) or (i >= LEAST and smoothed(losses)[-1] > DIVERGED * min(smoothed(losses))):
+            yield Progress("trying rates", i + 1, test.steps)
+            if not math.isfinite(losses[-1]) or (
+                i >= LEAST_STEPS and smoothed(losses)[-1] > DIVERGED * min(smoothed(losses))
+            ):
                 break
     finite = [loss for loss in losses if math.isfinite(loss)]
     return {"rule": prepared.recipe.optimizer.rule, "network": prepared.recipe.network, **suggested(rates, finite)}
@@ -71,7 +67,7 @@ def smoothed(losses: list[float]) -> np.ndarray:
 
 def suggested(rates: np.ndarray, losses: list[float]) -> Record:
     """Rates, losses, smoothed losses, and what follows from them."""
-    if len(losses) < LEAST:
+    if len(losses) < LEAST_STEPS:
         raise InputError(f"tune-rate: the loss was not finite after {len(losses)} steps; begin lower, with --from")
     smooth, rates = smoothed(losses), rates[: len(losses)]
     lowest = int(smooth.argmin())

@@ -6,17 +6,9 @@ from typing import Any
 from saccade.inspection.text import gigabytes
 from saccade.report import charts
 from saccade.report.html import bar, count, details, percent, section, short, table, tag, text
+from saccade.wording import SCORES
 
 Record = dict[str, Any]
-NAMES = {
-    "accuracy": ("accuracy", "images named correctly"),
-    "top5_accuracy": ("top-5 accuracy", "truth among the five most probable"),
-    "macro_f1": ("macro F1", "mean over classes of F1"),
-    "balanced_accuracy": ("balanced accuracy", "mean over classes of recall"),
-    "log_loss": ("log loss", "nats; lower is better"),
-    "brier": ("Brier score", "0 to 2; lower is better"),
-    "ece": ("calibration error", "confidence against accuracy; lower is better"),
-}
 GRID = 30  # classes, above which a confusion matrix is no longer a picture
 PAIRS = 25
 
@@ -102,7 +94,7 @@ def scores(record: Record, intervals: str = INTERVALS) -> str:
     rows = []
     for part, found in reversed(record["scores"].items()):
         for name, s in found.items():
-            title, meaning = NAMES.get(name, (name, ""))
+            title, meaning = SCORES.get(name, (name, ""))
             top = 1.0 if "accuracy" in name or "f1" in name else max(s["high"] * 1.2, 1e-9)
             rows.append(
                 [
