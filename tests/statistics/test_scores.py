@@ -52,6 +52,23 @@ def test_scores_are_scikit_learns(n: int, classes: int, seed: int) -> None:
         assert score.n == n
 
 
+def test_intervals_of_many_images_are_those_of_the_bootstrap() -> None:
+    """Where the bootstrap over images is right, which it is not of few mistakes: to a tenth of the interval (n = 2,000)."""
+    labels, likely = outcomes(2000, 10)
+    said, truth, generator = likely.argmax(1), np.eye(10)[labels], np.random.default_rng(1)
+    scored = {
+        "macro_f1": lambda i: sklearn.metrics.f1_score(labels[i], said[i], average="macro"),
+        "balanced_accuracy": lambda i: sklearn.metrics.balanced_accuracy_score(labels[i], said[i]),
+        "log_loss": lambda i: sklearn.metrics.log_loss(labels[i], likely[i], labels=range(10)),
+        "brier": lambda i: np.square(likely[i] - truth[i]).sum(1).mean(),
+    }
+    found = statistics.classification_scores(labels, likely)
+    for name, score in scored.items():
+        low, high = np.quantile([score(generator.integers(0, 2000, 2000)) for _ in range(600)], [0.025, 0.975])
+        assert abs(found[name].low - low) < 0.1 * (high - low), name
+        assert abs(found[name].high - high) < 0.1 * (high - low), name
+
+
 def test_copies_of_images_in_groups_give_the_scores_of_one_of_each() -> None:
     labels, likely = outcomes(200, 12)
     once = statistics.classification_scores(labels, likely)

@@ -29,6 +29,9 @@ def classification_scores(
 
     Macro F1 and balanced accuracy are means over the classes that occur among the labels.
 
+    Of many images these intervals are those of the bootstrap over images, which is too narrow where mistakes are few: of
+    100 images at an accuracy of 0.99 it covered the macro F1 in 46 %.
+
     Of 100 to 1,000 images, 2 or 10 classes, accuracies of 0.8 to 0.99, and probabilities from calibrated to far too sure,
     intervals covered 93 to 99 % (tests/statistics/test_coverage.py). No sample shows the losses that it does not hold:
     where a network is sure of one image in thirty, and wrong on a third of those, its log loss covered 85 % of 100 images

@@ -1,7 +1,8 @@
 """Each of torch's threads on a core of its own, so that they do not wait for one another behind what else runs.
 
 Beside one busy process Linux puts two of torch's threads on one core and leaves them there: one waits, spinning, until the
-scheduler gives the other its turn, and a parallel loop of microseconds takes ten milliseconds (measured by benchmarks/busy_core.py).
+scheduler gives the other its turn, and a parallel loop of microseconds takes ten milliseconds. Measured by
+benchmarks/busy_core.py.
 """
 
 import os
