@@ -813,7 +813,7 @@ def test_advice_names_the_cheapest_purchase_that_decides() -> None:
 def test_advice_says_what_cannot_be_known_or_bought() -> None:
     one_seed = Spread(Folds(5), 2e-4, None, 1e-6, 10**5, saccade.statistics.Components(0.2, None, None, None, None))
     words = advice(0.02, one_seed, TERMS)
-    assert words.endswith("What more seeds in a fold would bring cannot be known from one; --seeds 2 would tell.")
+    assert re.search(r"Twice as many would give: repeats ±\d\.\d\d, images ±\d\.\d\d\.$", words)
     assert next(row for row in purchases(0.02, one_seed, TERMS) if row["kind"] == "seeds")["doubled"] is None
     hopeless = advice(1e-4, one_seed, TERMS)
     assert hopeless.startswith("No affordable number of runs will separate them: 20 more repeats would narrow ±")
@@ -877,7 +877,7 @@ def test_advice_of_three_is_on_each_undecided_pair_the_nearest_to_a_decision_fir
         pair | {"verdict": "not distinguishable", "p_unadjusted": p} for pair, p in zip(pairs, (0.1, 0.9, 0.5), strict=True)
     ]
     several = counsel(found, open_, terms)
-    assert re.fullmatch("a and b: .*\nb and c: .*\na and c: .*", several["advice"])
+    assert re.fullmatch("a and b: .*\nb and c: .*\na and c: .*\nWhat more seeds .*", several["advice"])
     assert [(row["a"], row["b"]) for row in several["purchases"][::3]] == [("a", "b"), ("b", "c"), ("a", "c")]
     assert counsel(found, pairs[:1], terms) == {
         "advice": "This is decided; more runs would only tell the size of the difference more closely.",
@@ -894,7 +894,7 @@ def test_advice_of_four_is_on_the_pairs_nearest_to_a_decision_and_farthest_from_
         for pair, p in zip(judged(found, terms), chances, strict=True)
     ]
     several = counsel(found, pairs, terms)
-    assert re.fullmatch("a and e: .*\nc and e: .*", several["advice"])
+    assert re.fullmatch("a and e: .*\nc and e: .*\nWhat more seeds .*", several["advice"])
     assert len(several["purchases"]) == 3 * 6
 
 

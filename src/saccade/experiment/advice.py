@@ -12,6 +12,7 @@ from saccade.wording import half_width
 
 AFFORDABLE = 20  # more repeats of all folds, or more seeds in each
 MOST_IMAGES = 100  # times the images
+UNKNOWN = "What more seeds in a fold would bring cannot be known from one; --seeds 2 would tell."
 KINDS = ("repeats", "seeds", "images")
 
 
@@ -202,11 +203,8 @@ def more_of(kind: str, count: int, folds: Folds) -> Folds:
 
 
 def doubled(rows: Sequence[dict[str, Any]], budget: Budget | None) -> str:
-    """Which of the sources helps most: each doubled, the best first; and what cannot be known."""
+    """Which of the sources helps most: each that is known doubled, the best first."""
     known = sorted((row for row in rows if row["doubled"] is not None), key=lambda row: row["doubled"])
     names = {"repeats": "rounds" if budget else "repeats"}
     said = ", ".join(f"{names.get(row['kind'], row['kind'])} {half_width(row['doubled'])}" for row in known)
-    words = f"Twice as many would give: {said}."
-    if len(known) < len(rows):
-        words += " What more seeds in a fold would bring cannot be known from one; --seeds 2 would tell."
-    return words
+    return f"Twice as many would give: {said}."

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from saccade import statistics
-from saccade.experiment.advice import Budget, Spread, advice, purchases
+from saccade.experiment.advice import UNKNOWN, Budget, Spread, advice, purchases
 from saccade.experiment.folds import OutOfFold, by_fold
 from saccade.experiment.settings import Folds
 from saccade.experiment.terms import Terms
@@ -147,6 +147,7 @@ def counsel(found: Mapping[str, OutOfFold], pairs: Sequence[Record], terms: Term
     for i in range(count) if count <= ADVISED else (0, count - 1):
         named = f"{undecided[i]['a']} and {undecided[i]['b']}: " if len(pairs) > 1 else ""
         said.append(named + advice(values[i], spreads[i], terms, budget))
+    said += [] if spreads[0].known("seeds") else [UNKNOWN]
     return {"advice": "\n".join(said), "purchases": rows}
 
 
