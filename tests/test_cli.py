@@ -21,6 +21,7 @@ from saccade.events import Note, finish
 from saccade.experiment.curves import words_of
 from saccade.experiment.race import row_in_words
 from saccade.experiment.recipe import field_names
+from saccade.training import checkpoint
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
 
@@ -42,6 +43,9 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["trian"], 'no command "trian", did you mean "train"?'),
         (["train"], "no data"),
         (["train", "digits", "--network", "resnet81"], 'no network "resnet81", did you mean "resnet18"?'),
+        (["train", "digits", "--network", "resnet21"], 'no network "resnet21", did you mean "resnet20"?'),
+        (["train", "digits", "--batch_size", "8"], 'no option "--batch_size", did you mean "--batch"?'),
+        (["train", "digits", "--optimizer.learning_rate", "1"], 'did you mean "--optimizer.lr"?'),
         (["train", "digits", "--optimiser.lr", "1"], 'no option "--optimiser.lr", did you mean "--optimizer.lr"?'),
         (["train", "digits", "--optimizer.lr", "-1"], "optimizer.lr should be greater than 0, not -1"),
         (["train", "digits", "--epochs", "many"], "epochs should be a valid integer"),
@@ -87,8 +91,12 @@ def test_a_recipe_with_an_unknown_field(tmp_path: Path, capsys: pytest.CaptureFi
     file.write_text("data: digits\noptimizer:\n  momentun: 0.9\n")
     answer = refused(["train", "--recipe", str(file)], capsys)
     assert f'{file}: there is no field "optimizer.momentun", did you mean "optimizer.momentum"?' in answer
+    file.write_text("epochs: 3\ndata: digits\nepochs: 4\n")
+    assert 'YAML at line 3: "epochs" is there twice' in refused(["train", "--recipe", str(file)], capsys)
+    file.write_text("")
+    assert "a recipe is lines of `field: value`, and nothing is in it" in refused(["train", "--recipe", str(file)], capsys)
     file.write_text("data: [unclosed\n")
-    assert "no YAML at line 2" in refused(["train", "--recipe", str(file)], capsys)
+    assert "no recipe in YAML at line 2" in refused(["train", "--recipe", str(file)], capsys)
 
 
 def test_a_section_with_a_typo_is_answered_with_the_section() -> None:
@@ -192,6 +200,11 @@ def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_n
     assert broken.returncode == 2
     assert "checkpoint.pt: the checkpoint is damaged" in broken.stderr
     assert "Traceback" not in broken.stderr
+    middle = len(whole) // 2
+    inverted = bytes(255 - byte for byte in whole[middle : middle + 64])
+    (tmp_path / "copy" / "checkpoint.pt").write_bytes(whole[:middle] + inverted + whole[middle + 64 :])
+    with pytest.raises(InputError, match=r"checkpoint.pt: the checkpoint is damaged"):
+        checkpoint.load(tmp_path / "copy" / "checkpoint.pt")
 
 
 def test_doctor_lists_what_it_leaves_out(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

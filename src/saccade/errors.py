@@ -1,7 +1,10 @@
 """What a user gets to hear when the input cannot be used."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from functools import partial
+
+EQUALS = 8  # near words among which the nearest is looked for
 
 
 class InputError(ValueError):
@@ -11,6 +14,20 @@ class InputError(ValueError):
     """
 
 
+# What other tools call some fields of a recipe
+ELSEWHERE = {
+    "learning_rate": "optimizer.lr",
+    "lr0": "optimizer.lr",
+    "momentum": "optimizer.momentum",
+    "batch_size": "batch",
+    "imgsz": "images.size",
+    "image_size": "images.size",
+    "model": "network",
+    "arch": "network",
+    "pretrained": "weights",
+}
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`, did you mean "resnet18"?` when a known word is near, else nothing.
 
@@ -18,5 +35,14 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """
     names = {name.lstrip("-"): name for name in known}
     ends = {plain.rpartition(".")[2]: name for plain, name in reversed(names.items())}
-    near = get_close_matches(word.lstrip("-"), ends | names, n=1, cutoff=0.6)
-    return f', did you mean "{(ends | names)[near[0]]}"?' if near else ""
+    typed = word.lstrip("-")
+    if (usual := ELSEWHERE.get(typed.rpartition(".")[2].replace("-", "_").lower(), "")) in names:
+        return f', did you mean "{names[usual]}"?'
+    near = get_close_matches(typed, ends | names, n=EQUALS, cutoff=0.6)
+    return f', did you mean "{(ends | names)[max(near, key=partial(nearness, typed))]}"?' if near else ""
+
+
+def nearness(typed: str, word: str) -> tuple[float, int, bool]:
+    """By what difflib goes, and among equals by how much they begin alike, or are of the same letters."""
+    begin = next((i for i, (a, b) in enumerate(zip(typed, word, strict=False)) if a != b), min(len(typed), len(word)))
+    return SequenceMatcher(None, word, typed).ratio(), begin, sorted(typed) == sorted(word)

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -424,3 +425,17 @@ def test_images_of_classes_that_a_run_does_not_know(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "test" / "dog")
     with pytest.raises(InputError, match="no image to score is of the 2 classes that the run knows"):
         known_to(open_source(tmp_path), ("cat", "dog"))
+
+
+def test_spellings_of_a_class_that_differ_in_case_are_told_in_other_parts_too(tmp_path: Path, data: Path) -> None:
+    for part, names in (("train", ("Hat", "pants")), ("test", ("hat", "pants"))):
+        for name in names:
+            target = tmp_path / "photos" / part / name
+            target.mkdir(parents=True)
+            for file in sorted((data / "clothing-small" / part / name.lower()).iterdir())[:2]:
+                shutil.copy(file, target)
+    listing = pinned(open_source(tmp_path / "photos"))
+    said = [finding.text for finding in listing.findings]
+    assert "Hat and hat differ only in case; are they one class?" in said
+    with pytest.raises(InputError, match="HAT and hat differ only in case"):
+        known_to(replace(listing, classes=("hat", "trousers")), ["HAT", "shoes"])

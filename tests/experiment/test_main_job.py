@@ -143,16 +143,26 @@ def test_the_default_job_reaches_its_figure(tmp_path: Path) -> None:
     assert record["scores"]["test"]["accuracy"]["value"] >= 0.97
 
 
+def the_rest_of_the_way(run: Path, record: dict[str, Any], images: Path) -> None:
+    """What a user does with a run: its scores again, from its data too, and the network as ONNX."""
+    assert saccade.evaluate(run)["scores"] == record["scores"]
+    for name, score in saccade.evaluate(run, images)["scores"]["test"].items():
+        assert score == record["scores"]["test"][name]
+    assert saccade.export(run)["largest_difference"] < 1e-4
+
+
 @pytest.mark.slow
 def test_fashion_mnist(data: Path, tmp_path: Path) -> None:
     record = saccade.train(data / "fashion-mnist", out=tmp_path / "run", network="lenet5", epochs=10)
     assert record["scores"]["test"]["accuracy"]["value"] >= 0.90
+    the_rest_of_the_way(tmp_path / "run", record, data / "fashion-mnist")
 
 
 @pytest.mark.slow
 def test_cifar10_a_short_run(data: Path, tmp_path: Path) -> None:
     record = saccade.train(data / "cifar-10", out=tmp_path / "run", network="resnet20", epochs=1, batch=128)
     assert record["scores"]["test"]["accuracy"]["value"] > 0.35
+    the_rest_of_the_way(tmp_path / "run", record, data / "cifar-10")
 
 
 @pytest.mark.slow
@@ -162,7 +172,14 @@ def test_odd_images_go_the_whole_way(data: Path, tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
     record = saccade.train(tmp_path / "odd", out=tmp_path / "run", network="resnet20", epochs=1, images={"size": 32})
-    assert record["images"]["used"] + len(record["images"]["left_out"]) == sum(1 for _ in (tmp_path / "odd").rglob("*.*"))
+    left_out = {Path(each["file"]).name: each["reason"] for each in record["images"]["left_out"]}
+    assert record["images"]["used"] + len(left_out) == sum(1 for _ in (tmp_path / "odd").rglob("*.*"))
+    diagnosis = saccade.doctor(tmp_path / "odd", size=32)
+    assert {Path(each["file"]).name: each["reason"] for each in diagnosis["left_out"]} == left_out
+    found = saccade.predict(tmp_path / "run", tmp_path / "odd")
+    assert {Path(each.file).name for each in found.left_out} == set(left_out)
+    assert len(found.ids) == record["images"]["used"]
+    assert saccade.export(tmp_path / "run")["largest_difference"] < 1e-4
 
 
 def test_one_image_that_is_none_is_an_error(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,7 +221,7 @@ def test_evaluate_scores_no_image_that_the_run_has_trained_on(
     assert main(["evaluate", str(run), str(tmp_path / "mixed"), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["scores"]["test"]["accuracy"]["n"] == 7
-    assert "left out: 7 of 14 images, on which the run has trained or selected" in err
+    assert re.search(r"left out: 7, such as .*the run has trained or selected on it", err)
     shutil.rmtree(tmp_path / "mixed" / "pants")
     for file in (tmp_path / "mixed" / "hat").glob("test-*"):
         file.unlink()
@@ -223,6 +240,15 @@ def test_a_file_whose_name_is_no_utf8_goes_the_whole_way(data: Path, tmp_path: P
     assert main(["evaluate", str(tmp_path / "run"), str(data / "clothing-small" / "validation"), "--json"]) == 0
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "d"), "--csv", str(tmp_path / "x.csv")]) == 0
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 26
+
+
+def test_a_class_called_like_a_column_has_another_one_in_the_table(data: Path, tmp_path: Path) -> None:
+    for klass, name in (("hat", "class"), ("pants", "file")):
+        shutil.copytree(data / "clothing-small" / "test" / klass, tmp_path / "d" / name)
+    words = ["train", str(tmp_path / "d"), *QUICK, "--epochs", "1", "--out", str(tmp_path / "run"), "--json"]
+    assert main(words) == 0
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "d"), "--csv", str(tmp_path / "x.csv")]) == 0
+    assert (tmp_path / "x.csv").read_text().startswith("file,class,probability,p:class,p:file\n")
 
 
 def test_images_in_memory_are_predicted_as_their_files_are(data: Path, run: Path) -> None:

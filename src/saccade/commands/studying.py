@@ -288,10 +288,9 @@ def words(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def folder_of(out: str | Path | None) -> Path | None:
-    if out is None:
-        return None
-    folder.check_free_or_study(Path(out))
-    return Path(out)
+    place = Path(out) if out is not None else None
+    folder.check_free_or_study(place)
+    return place
 
 
 def in_memory(data: Any) -> Any:

@@ -53,8 +53,7 @@ def recipe_of(data: Any = None, recipe: str | Path | None = None, **fields: Any)
 def train(data: Any = None, out: str | Path | None = None, recipe: str | Path | None = None, **fields: Any) -> Work[Record]:
     """Train on `data` (a path, a name, arrays (X, y) or a sequence of pairs) and write the run folder and its report."""
     wanted, place = recipe_of(data, recipe, **fields), Path(out) if out is not None else None
-    if place is not None:
-        folder.check_free(place)
+    folder.check_free(place)
 
     from saccade.experiment.run import train as work
 
@@ -169,11 +168,14 @@ def prediction_rows(predictions: "Predictions") -> list[dict[str, Any]]:
 
 
 def predictions_csv(predictions: "Predictions") -> str:
-    """One line for each image: what `prediction_rows` has, then the probability of every class."""
+    """One line for each image: what `prediction_rows` has, then the probability of every class.
+
+    The column of a class that is called like one of the first, such as "file", is "p:file".
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     rows = prediction_rows(predictions)
-    writer.writerow([*rows[0], *predictions.classes])
+    writer.writerow([*rows[0], *(f"p:{name}" if name in rows[0] else name for name in predictions.classes)])
     for row, likely in zip(rows, predictions.probabilities, strict=True):
         words = [f"{value:.6f}" if isinstance(value, float) else value for value in row.values()]
         writer.writerow([*words, *(f"{p:.6f}" for p in likely)])

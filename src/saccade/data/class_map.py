@@ -25,7 +25,7 @@ def pinned(listing: Listing) -> Listing:
     names = tuple(listing.classes[i] for i in learned)
     if len(learned) < 2:
         raise InputError(f"{listing.source}: one class only ({names[0]}); a classifier needs at least two")
-    findings = [*listing.findings, *missing(listing, learned), *alike(names)]
+    findings = [*listing.findings, *missing(listing, learned), *alike(listing.classes)]
     return replace(restricted(listing, learned, "is not in train"), findings=findings)
 
 
@@ -37,10 +37,10 @@ def known_to(listing: Listing, classes: Sequence[str]) -> Listing:
     known = np.flatnonzero([name in classes for name in listing.classes])
     parts = ("test",) if (listing.parts == "test").any() else ("", *PARTS)
     if not (np.isin(listing.labels, known) & np.isin(listing.parts, parts)).any():
-        such = ", ".join(listing.classes[:3])
+        such, same = ", ".join(listing.classes[:3]), next(alike((*classes, *listing.classes)), None)
         raise InputError(
             f"{listing.source}: no image to score is of the {len(classes)} classes that the run knows "
-            f"({', '.join(classes[:3])}...); met {such}"
+            f"({', '.join(classes[:3])}...); met {such}{f'; {same.text}' if same else ''}"
         )
     return restricted(listing, known, "is not one that the run knows")
 
@@ -74,7 +74,7 @@ def missing(listing: Listing, learned: np.ndarray) -> Iterator[Finding]:
             yield Finding("classes differ", f"{part} has {', '.join(extra)}, which train lacks: left out")
 
 
-def alike(names: tuple[str, ...]) -> Iterator[Finding]:
+def alike(names: Sequence[str]) -> Iterator[Finding]:
     """Names of classes that differ only in case."""
     folded = defaultdict(list)
     for name in names:

@@ -14,6 +14,7 @@ from saccade.errors import InputError
 from saccade.events import Interrupted
 from saccade.writing import write_text
 
+RUNS = Path("runs")
 RECIPE, SPLIT, METRICS, CHECKPOINT = "recipe.yaml", "split.npz", "metrics.jsonl", "checkpoint.pt"
 MODEL, PREDICTIONS, RECORD = "model.safetensors", "predictions.npz", "record.json"
 STUDY = "study.json"  # what a study of several runs was asked for
@@ -21,21 +22,21 @@ STUDY = "study.json"  # what a study of several runs was asked for
 
 def create(out: Path | None, network: str, data: str) -> Path:
     """A new folder: `out`, or runs/<time>-<network>-<data>. InputError where it exists with something in it."""
+    check_free(out)
     if out is not None:
-        check_free(out)
         return _make(out, exist_ok=True)
     word = re.sub(r"[^\w.-]+", "-", data).strip("-.") or "data"
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{network}-{word}"
     for suffix in ["", *(f"-{i}" for i in range(2, 1000))]:
         with suppress(FileExistsError):  # of another run that began in this second
-            return _make(Path("runs") / (name + suffix), exist_ok=False)
+            return _make(RUNS / (name + suffix), exist_ok=False)
     raise AssertionError("a thousand runs in one second")
 
 
-def check_free(out: Path) -> None:
-    """InputError where the folder exists with something in it, or cannot be made."""
-    check_can_be_made(out)
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+def check_free(out: Path | None) -> None:
+    """InputError where the folder exists with something in it, or cannot be made, by default in runs/."""
+    check_can_be_made(out or RUNS)
+    if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     way_on = f", or go on with `saccade resume {out}`" if (out / CHECKPOINT).is_file() else ""
     if (out / RECORD).is_file():
@@ -43,9 +44,9 @@ def check_free(out: Path) -> None:
     raise InputError(f"{out} exists already; choose another --out{way_on}")
 
 
-def check_free_or_study(out: Path) -> None:
+def check_free_or_study(out: Path | None) -> None:
     """The same, but for a study, which goes on."""
-    if not (out / STUDY).is_file():
+    if out is None or not (out / STUDY).is_file():
         check_free(out)
 
 
@@ -61,7 +62,7 @@ def going_on(run: Path) -> Iterator[None]:
 def check_can_be_made(out: Path) -> None:
     """InputError where there is no such folder and none can be made: tried out, as rights do not tell of /proc."""
     above = next(each for each in (out, *out.absolute().parents) if each.exists())
-    if out.exists():
+    if out.exists() and out != RUNS:
         return
     try:
         TemporaryDirectory(dir=above).cleanup()

@@ -165,8 +165,6 @@ def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
     seen = np.isin(store.digests[where], digests_seen(run))
     if seen.all():
         raise InputError(f"{data}: the run has trained or selected on every one of these images, so they measure nothing")
-    if seen.any():
-        yield Note(f"left out: {seen.sum():,} of {len(where):,} images, on which the run has trained or selected")
     return scored(model, store, where[~seen], where[seen])
 
 

@@ -40,18 +40,32 @@ def weights_file(weights: str) -> Path | None:
     return path
 
 
+class OnceEach(yaml.SafeLoader):
+    """Refuses a field that is there twice, of which YAML's own loader takes the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = set()
+        for key, _ in node.value:
+            name = getattr(key, "value", None)
+            if name in names and isinstance(name, str):
+                raise yaml.constructor.ConstructorError(None, None, f'"{name}" is there twice', key.start_mark)
+            names |= {name} if isinstance(name, str) else set()
+        return super().construct_mapping(node, deep)
+
+
 def read_recipe(file: Path) -> dict[str, Any]:
     """The words of a recipe file (YAML); InputError that names the file and the line."""
     try:
-        words = yaml.safe_load(file.read_text(encoding="utf-8"))
+        words = yaml.load(file.read_text(encoding="utf-8"), OnceEach)  # a SafeLoader
     except OSError as error:
         raise InputError(f"{file}: the recipe cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"{file}: this is no YAML{where}: {getattr(error, 'problem', error)}") from error
+        raise InputError(f"{file}: this is no recipe in YAML{where}: {getattr(error, 'problem', error)}") from error
     if not isinstance(words, dict):
-        raise InputError(f"{file}: a recipe is a list of `field: value` lines, this is a {type(words).__name__}")
+        met = "nothing is in it" if words is None else f"this is a {type(words).__name__}"
+        raise InputError(f"{file}: a recipe is lines of `field: value`, and {met}")
     for name in names_in(words):
         if not isinstance(name, str):
             raise InputError(f"{file}: the name of a field is a word, such as epochs, not {name}")

@@ -49,8 +49,7 @@ class Ready:
 
 def train(recipe: Recipe, out: Path | None = None, data: Any = None) -> Work[Record]:
     """Train as the recipe says into a new folder; `data` stands in for recipe.data when it is in memory."""
-    if out is not None:
-        folder.check_free(out)
+    folder.check_free(out)
     decided = yield from ready(recipe, data)
     fit = begin(decided, out)
     with folder.gone_on_failure(fit.run):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 
@@ -25,6 +26,9 @@ def load(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise InputError(f"{file}: there is no checkpoint here; is {file.parent} the folder of a run?")
     try:
+        with ZipFile(file) as parts:  # torch does not look at the sums by which damage inside shows
+            if damaged := parts.testzip():
+                raise ValueError(damaged)
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # truncated and damaged files fail in a dozen ways
         raise InputError(

@@ -37,12 +37,15 @@ def check_source(data: Any, group: str | None = None) -> None:
         return
     from saccade.data.sources import hub
 
-    if hub.known(str(data)) is None:
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        known = [DIGITS, *hub.names()] if hub.plain(str(data)).isidentifier() else [DIGITS]
-        near = get_close_matches(path.name, [*beside, *known], n=1)
-        hint = f', did you mean "{path.parent / near[0] if near[0] in beside else near[0]}"?' if near else ""
-        raise InputError(f"{data}: there is no such file or folder{hint}")
+    if (known_set := hub.known(str(data))) is not None:
+        hub.check_usable(known_set)
+        return
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    known = [DIGITS, *hub.USABLE] if hub.plain(str(data)).isidentifier() else [DIGITS]
+    lower = {each.lower(): each for each in (*known, *beside)}
+    near = [lower[each] for each in get_close_matches(path.name.lower(), lower, n=1)]
+    hint = f', did you mean "{path.parent / near[0] if near[0] in beside else near[0]}"?' if near else ""
+    raise InputError(f"{data}: there is no such file or folder{hint}")
 
 
 def _at(path: Path, group: str | None) -> Listing:

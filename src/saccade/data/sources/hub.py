@@ -15,6 +15,13 @@ from saccade.data.images import Pairs, hashed
 from saccade.data.listing import Listing
 from saccade.errors import InputError
 
+# Those that torchvision can download, and whose images have one class each
+USABLE = (
+    *("CIFAR10", "CIFAR100", "Caltech101", "Caltech256", "Country211", "DTD", "EMNIST", "EuroSAT", "FGVCAircraft"),
+    *("FashionMNIST", "Flowers102", "Food101", "GTSRB", "Imagenette", "KMNIST", "MNIST", "OxfordIIITPet", "PCAM"),
+    *("QMNIST", "RenderedSST2", "SEMEION", "STL10", "SUN397", "SVHN", "USPS"),
+)
+DIVISIONS = {"EMNIST": "balanced"}  # of data sets that were published in several divisions, the one that is used
 # What torchvision's data sets call their parts, by `split`
 SPLITS = {"train": ("train", "trainval"), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
@@ -53,36 +60,48 @@ def plain(word: str) -> str:
     return word.removeprefix("torchvision:")
 
 
+def check_usable(name: str) -> None:
+    """InputError for a data set of torchvision that is not for classification, before it is downloaded."""
+    if name not in USABLE:
+        raise InputError(
+            f"{name}: torchvision has it, but not as images of one class each; those that can be used: {', '.join(USABLE)}"
+        )
+
+
 def by_name(word: str) -> Listing:
     """The listing of a data set that is known."""
+    name = known(word) or ""
+    check_usable(name)
+
     import torchvision.datasets
 
-    kind = getattr(torchvision.datasets, known(word) or "")
-    root = cache_folder() / "torchvision"
+    kind, root = getattr(torchvision.datasets, name), cache_folder() / "torchvision"
     try:
         sets = opened(kind, root)
-    except TypeError as error:  # more to choose than a part
-        raise InputError(f"{kind.__name__}: saccade cannot choose the parts of this data set ({error})") from error
     except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{kind.__name__} could not be downloaded ({reason}); its files may be put into {root}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        below = root / name / "raw" if issubclass(kind, torchvision.datasets.MNIST) else root
+        raise InputError(
+            f"{name} could not be downloaded ({reason}); its files may be put into {below}, as torchvision lays them out"
+        ) from error
     if "train" not in sets and "" not in sets:
-        raise InputError(f"{kind.__name__}: this data set of torchvision has no train part")
-    return listing(kind.__name__, sets)
+        raise InputError(f"{name}: this data set of torchvision has no train part")
+    return listing(name, sets)
 
 
 def opened(kind: Any, root: Path) -> dict[str, Any]:
     """The data set of each part that there is; of "" where torchvision does not divide it."""
-    words = inspect.signature(kind).parameters
-    if "train" in words:
-        return {part: kind(str(root), train=part == "train", download=True) for part in ("train", "test")}
+    words, name = inspect.signature(kind).parameters, kind.__name__
+    if "train" in words or name in DIVISIONS:
+        division = {"split": DIVISIONS[name]} if name in DIVISIONS else {}
+        return {part: kind(str(root), train=part == "train", download=True, **division) for part in ("train", "test")}
     if "split" not in words:
         return {"": kind(str(root), download=True)}
     sets = {}
     for part, names in SPLITS.items():
-        for name in names:
+        for split in names:
             with suppress(ValueError):  # torchvision's answer to a split that the data set does not have
-                sets[part] = kind(str(root), split=name, download=True)
+                sets[part] = kind(str(root), split=split, download=True)
                 break
     return sets
 
@@ -90,7 +109,8 @@ def opened(kind: Any, root: Path) -> dict[str, Any]:
 def listing(name: str, sets: dict[str, Any]) -> Listing:
     first = next(iter(sets.values()))
     labels = np.concatenate([labels_of(each) for each in sets.values()])
-    classes = getattr(first, "classes", None) or [str(i) for i in range(int(labels.max()) + 1)]
+    names = next((getattr(first, each) for each in ("classes", "categories") if hasattr(first, each)), None)
+    classes = names or [str(i) for i in range(int(labels.max()) + 1)]
     sizes = [len(each) for each in sets.values()]
     ids = [f"{part}/{i}" if part else str(i) for part, size in zip(sets, sizes, strict=True) for i in range(size)]
     # What was published under this name does not change, and to hash its images would be to decode them all
@@ -113,7 +133,9 @@ def torchvision_version() -> str:
 
 
 def labels_of(data: Any) -> np.ndarray:
-    for name in ("targets", "labels", "_labels"):
-        if hasattr(data, name):
-            return np.asarray(getattr(data, name)).astype(np.int64)
+    """(N,) the number of the class of each image; what is no such row is asked for image by image."""
+    for name in ("targets", "labels", "_labels", "y"):
+        found = np.asarray(getattr(data, name, ()))
+        if found.shape == (len(data),) and np.issubdtype(found.dtype, np.number):
+            return found.astype(np.int64)
     return np.array([data[i][1] for i in range(len(data))], np.int64)

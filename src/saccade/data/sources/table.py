@@ -34,6 +34,8 @@ def read(file: Path, group: str | None) -> Listing:
             left_out.append(LeftOut(row[path_column], reason))
         else:
             kept.append((row[path_column], row[label_column], PART_NAMES.get(part, ""), row.get(group_column or "", "")))
+    if not rows:
+        raise InputError(f"{file}: there is no line of an image in it, only the names of its columns")
     if not kept:
         raise InputError(f"{file}: none of its {len(rows)} files exists; paths are read relative to {file.parent}")
     return listing(file, kept, left_out, group_column is not None)
@@ -96,4 +98,6 @@ def column(file: Path, columns: list[str], names: tuple[str | None, ...]) -> str
         if name in columns:
             return str(name)
     wanted = str(names[0])
+    if not columns:
+        raise InputError(f"{file}: there is nothing in it; expected a CSV whose first line is path,label")
     raise InputError(f'{file}: there is no column "{wanted}"{suggestion(wanted, columns)} (columns: {", ".join(columns)})')
