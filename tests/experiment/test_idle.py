@@ -17,6 +17,10 @@ def test_fields_without_effect_are_refused_by_name() -> None:
         recipe_of("digits", schedule={"name": "one-cycle"}, optimizer={"momentum": 0.5})
     with pytest.raises(InputError, match=r"schedule.warmup: it has no effect without a schedule.name but one-cycle"):
         recipe_of("digits", schedule={"name": "one-cycle", "warmup": 3})
+    with pytest.raises(InputError, match=r"mix.mixup: it has no effect without a batch of two images"):
+        recipe_of("digits", batch=1, mix={"mixup": 0.2})
+    with pytest.raises(InputError, match=r"optimizer.decay: it has no effect without optimizer.weight_decay above 0"):
+        recipe_of("digits", optimizer={"weight_decay": 0, "decay": "l2"})
     assert recipe_of("digits", schedule={"name": "step", "factor": 0.5}).schedule.factor == 0.5
     assert recipe_of("digits", augment={"padding": 2}).augment.padding == 2
 
@@ -32,4 +36,5 @@ def test_every_field_named_exists_and_has_no_effect_by_default() -> None:
     assert set(NEEDS) <= set(field_names())
     idle = [name for name, (works, _) in NEEDS.items() if not works(usual)]
     acting = {"schedule.end", "schedule.warmup", "optimizer.momentum", "augment.padding", "augment.scale"}
+    acting |= {"regularize.norm_momentum", "optimizer.decay", "mix.mixup", "mix.cutmix"}
     assert set(NEEDS) - set(idle) == acting

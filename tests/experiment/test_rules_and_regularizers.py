@@ -3,6 +3,7 @@
 import signal
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -11,8 +12,11 @@ import torch
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
+from saccade import InputError
 from saccade.cli import main
 from saccade.events import Interrupted, Progress, Work, finish
+from saccade.experiment import folder
+from saccade.experiment.fit import Fit, Position
 from saccade.experiment.recipe import Recipe, flat, make_recipe
 from saccade.experiment.recipe_sections import RuleName, ScheduleName
 from saccade.experiment.regularizers import REGULARIZERS
@@ -195,8 +199,49 @@ def test_averaged_weights_have_the_statistics_that_images_give_them(kind: str, d
 def test_early_stopping_ends_a_run_and_keeps_the_best_epoch(digits: Any, tmp_path: Path) -> None:
     wanted = recipe({"epochs": 12, "optimizer": {"lr": 1e-6}, "stop": {"patience": 2, "improvement": 0.5}})
     found = finish(train(wanted, tmp_path / "run", digits))
-    assert found["epochs"]["trained"] == 3
-    assert found["epochs"]["planned"] == 12
+    assert (found["epochs"]["trained"], found["epochs"]["planned"]) == (3, 12)
+    best = max(
+        folder.read_metrics(tmp_path / "run"), key=lambda each: (each["validation_accuracy"], -each["validation_loss"])
+    )
+    assert found["epochs"]["best"] == best["epoch"]
+    assert found["scores"]["validation"]["accuracy"]["value"] == best["validation_accuracy"]
+    assert found["scores"]["validation"]["log_loss"]["value"] == pytest.approx(best["validation_loss"], rel=1e-6)
+
+
+def test_what_the_images_leave_without_effect_is_told(digits: Any) -> None:
+    said: list[str] = []
+    words = {"augment": {"hue": 0.1}, "regularize": {"freeze_statistics": True}}
+    finish(ready(recipe(words), digits), lambda event: said.append(getattr(event, "text", "")))
+    assert "hue has no effect: the images are grey" in said
+    with pytest.raises(InputError, match=r"augment.scale: it has no effect without augment.crop resized, and at 16 px"):
+        finish(ready(recipe({"augment": {"scale": 0.8}}), digits))
+
+
+def test_patience_counts_by_what_chooses_the_best_epoch() -> None:
+    """Of equal accuracies a lower loss is a new best, so no run ends in the epoch that is its best."""
+    fit = SimpleNamespace(recipe=recipe({"stop": {"patience": 2}}), position=Position())
+    for accuracy, loss, stops in (
+        (0.5, 1.0, False),
+        (0.5, 0.9, False),
+        (0.5, 0.8, False),
+        (0.5, 0.9, False),
+        (0.4, 0.1, True),
+    ):
+        fit.position.history.append({"validation_accuracy": accuracy, "validation_loss": loss})
+        assert Fit.stopped(fit) == stops
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stochastic_weight_averaging_ends_with_an_average_of_several(digits: Any, tmp_path: Path, seed: int) -> None:
+    """Also where validation likes the weights of an epoch before it better."""
+    words = {
+        "epochs": 5,
+        "seed": seed,
+        "average": {"kind": "swa", "start": 0.4},
+        "schedule": {"name": "linear", "end": 1.0},
+    }
+    found = finish(train(recipe(words), tmp_path / "run", digits))
+    assert found["epochs"]["best"] in (4, 5)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from saccade.experiment.race import not_counted
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.recipe_files import read_recipe, recipe_file, shipped
 from saccade.experiment.trajectories import watched
+from saccade.report.studies import nowhere
 
 SMALL: dict[str, Any] = {
     "network": "resnet20",
@@ -186,6 +187,7 @@ def test_a_range_test_finds_rates_between_its_ends(digits: Any, tmp_path: Path) 
         (["race", "digits", "--tries", "2"], "tries are an odd number"),
         (["ablate", "digits", "--only", "mixip"], 'there is no regularizer "mixip", did you mean "mixup"?'),
         (["ablate", "digits", "--seeds", "0"], "seeds: 1 at least"),
+        (["ablate", "digits", "--only", "early stopping"], "early stopping has no row, as it would choose by the images"),
         (["race", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),
         (["ablate", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),
         (["tune-rate", "digits", "--from", "1", "--to", "0.1"], "0 < from < to"),
@@ -291,3 +293,35 @@ def test_views_are_the_mean_of_what_is_said_of_each(tmp_path: Path) -> None:
     for views in ("five", "ten"):
         with pytest.raises(InputError, match=f"views: {views} are corners of a larger image, .* mirror and shifts"):
             saccade.evaluate(tmp_path / "run", views=views)
+
+
+TUNED = SMALL | {"plan": {"precision": "fp32", "channels_last": False, "images_last": False}}
+
+
+def tuned(digits: Any, low: float = 1e-3, high: float = 1.0, **fields: Any) -> dict[str, Any]:
+    return finish(commands.tune_rate(digits, low, high, 100, **TUNED | fields))
+
+
+def test_a_range_test_is_of_the_rate_that_the_recipe_has_before_it_is_scaled(digits: Any) -> None:
+    """Four times the batch that the rate is for: what is tried as 0.01 is a step of 0.04, as in training."""
+    plain, scaled = tuned(digits, low=4e-3, high=4.0), tuned(digits, optimizer={"reference_batch": 8})
+    assert TUNED["batch"] == 32
+    assert scaled["losses"] == pytest.approx(plain["losses"], rel=1e-5)
+    assert scaled["suggestion"] == pytest.approx(plain["suggestion"] / 4, rel=0.05)
+
+
+def test_a_range_test_draws_by_the_seed_and_has_the_noise_of_training(digits: Any) -> None:
+    one, other = (tuned(digits, regularize={"dropout": 0.5})["losses"] for _ in range(2))
+    assert one == other
+    assert one != tuned(digits, regularize={"dropout": 0.5}, seed=1)["losses"]
+    assert tuned(digits)["losses"] != tuned(digits, regularize={"gradient_noise": 0.1})["losses"]
+
+
+def test_a_range_in_which_nothing_is_learned_suggests_nothing(digits: Any) -> None:
+    with pytest.raises(InputError, match=r"has not clearly fallen at any rate .*; try a higher --to"):
+        tuned(digits, low=1e-9, high=1e-7)
+
+
+def test_the_picture_of_a_race_names_who_is_not_in_it() -> None:
+    assert "Without muon, which works on matrices" in nowhere(watched(["sgd", "muon"]), ["sgd", "muon"])
+    assert nowhere(watched(["sgd"]), ["sgd"]) == ""

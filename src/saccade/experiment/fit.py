@@ -37,6 +37,8 @@ from saccade.training.stopping import EarlyStopping
 # Reading a loss waits for the device: a GPU is given steps ahead, a CPU has nothing to wait for
 READ_EVERY = defaultdict(lambda: 16, cpu=1)
 SOUND_IMAGES = 2
+SEVERAL = 2  # weights, from which on their mean is one
+TIE = 1e-9  # of a loss of some nats: less than an image in any accuracy
 
 
 @dataclass
@@ -150,8 +152,9 @@ class Fit:
         settings = self.recipe.stop
         if settings.patience is None:
             return False
-        accuracies = [epoch["validation_accuracy"] for epoch in self.position.history]
-        return EarlyStopping(settings.patience, settings.improvement, higher=True)(accuracies)
+        # Of equal accuracies the lower loss is the better one, as where the best epoch is chosen
+        scores = [each["validation_accuracy"] - TIE * each["validation_loss"] for each in self.position.history]
+        return EarlyStopping(settings.patience, settings.improvement, higher=True)(scores)
 
     def epoch(self, interruption: Interruption, peak: Peak) -> Work[None]:
         position, start, done = self.position, time.monotonic(), self.position.times["training"]
@@ -180,19 +183,26 @@ class Fit:
 
     def batches(self) -> Iterator[Batch]:
         """The batches of this epoch that are still to come; every step has its own rate and draws."""
-        epoch, seed = self.position.epoch, self.recipe.seed
+        epoch = self.position.epoch
         for i, batch in self.feed.batches(epoch, self.position.batch):
             self.set_rate(epoch * self.batches_per_epoch + i)
-            self.trainer.disturbance.generator.manual_seed(derive(seed, "noise", epoch, i))
-            self.trainer.disturbance.dropout.manual_seed(self.dropout_seed(i))
+            self.set_noise(epoch, i)
             yield batch
 
-    def dropout_seed(self, batch: int) -> int:
-        """Of what is dropped in this batch of the epoch under way."""
-        return derive(self.recipe.seed, "dropout", self.position.epoch, batch)
+    def set_noise(self, epoch: int, batch: int) -> None:
+        """What is random in this step, and how strong the noise on its gradients is."""
+        disturbance, noise = self.trainer.disturbance, self.recipe.regularize.gradient_noise
+        disturbance.generator.manual_seed(derive(self.recipe.seed, "noise", epoch, batch))
+        disturbance.dropout.manual_seed(self.dropout_seed(epoch, batch))
+        if noise:
+            disturbance.gradient_std = annealed_std(epoch * self.batches_per_epoch + batch, noise)
+
+    def dropout_seed(self, epoch: int, batch: int) -> int:
+        """Of what is dropped in this batch."""
+        return derive(self.recipe.seed, "dropout", epoch, batch)
 
     def set_rate(self, step: int) -> None:
-        """And what else depends on the step: the momentum of one-cycle, the noise on gradients."""
+        """And the momentum of one-cycle."""
         recipe, total = self.recipe, self.recipe.epochs * self.batches_per_epoch
         losses = [epoch["validation_loss"] for epoch in self.position.history if "validation_loss" in epoch]
         share = share_of_rate(recipe, step, self.batches_per_epoch, losses)
@@ -200,8 +210,6 @@ class Fit:
             group["lr"] = group["rate"] * self.rate * share
             if recipe.schedule.name == "one-cycle" and "momentum" in group:
                 group["momentum"] = one_cycle_momentum(step, total)
-        if recipe.regularize.gradient_noise:
-            self.trainer.disturbance.gradient_std = annealed_std(step, recipe.regularize.gradient_noise)
 
     def read(self) -> None:
         """Take in what the steps since the last reading have measured."""
@@ -270,6 +278,8 @@ class Fit:
         position.history.append(measures)
         position.epoch, position.batch = position.epoch + 1, 0
         position.loss, position.correct, position.images = 0.0, 0, 0
+        if self.recipe.average.kind == "swa" and self.average is not None and self.average.count in (1, SEVERAL):
+            position.best_accuracy, position.best_loss = -1.0, math.inf  # what is not averaged yet is not what is asked for
         if not self.selects or (accuracy, -loss) > (position.best_accuracy, -position.best_loss):
             position.best_epoch, position.best_accuracy, position.best_loss = position.epoch, accuracy, loss
             self.best = copy_state(self.scored)

@@ -142,7 +142,7 @@ class FleetFit:
         with batches of one size take their step while the others stand still, which keeps every bit of theirs.
         """
         set_numbers(self.trainer.optimizer, self.fits)
-        seeds = [fit.dropout_seed(fit.position.batch) for fit in self.fits]
+        seeds = [fit.dropout_seed(fit.position.epoch, fit.position.batch) for fit in self.fits]
         counts = [len(images) for images, _ in batches]
         classes = len(self.fits[0].prepared.store.classes)
         losses, right = (torch.zeros(len(self.fits), device=self.device) for _ in range(2))

@@ -28,6 +28,13 @@ NEEDS: dict[str, tuple[Callable[[Recipe], bool], str]] = {
     "average.decay": (lambda r: r.average.kind == "ema", "average.kind ema"),
     "average.start": (lambda r: r.average.kind == "swa", "average.kind swa"),
     "regularize.block": (lambda r: r.regularize.drop_block > 0, "regularize.drop_block above 0"),
+    "regularize.norm_momentum": (
+        lambda r: not r.regularize.freeze_statistics,
+        "statistics that move: regularize.freeze_statistics false",
+    ),
+    "optimizer.decay": (lambda r: r.optimizer.weight_decay != 0, "optimizer.weight_decay above 0"),
+    "mix.mixup": (lambda r: r.batch != 1, "a batch of two images, for one has no other to be mixed with"),
+    "mix.cutmix": (lambda r: r.batch != 1, "a batch of two images, for one has no other to be mixed with"),
     "stop.improvement": (lambda r: r.stop.patience is not None, "stop.patience"),
     "split.fold": (lambda r: r.split.folds is not None, "split.folds"),
     "split.outer_fold": (lambda r: r.split.outer is not None, "split.outer"),

@@ -18,6 +18,7 @@ from saccade.experiment.fit import Fit, Position
 from saccade.experiment.pretrained import load_pretrained
 from saccade.experiment.recipe import Recipe, different_fields, flat, make_recipe
 from saccade.experiment.recipe_files import read_recipe
+from saccade.experiment.regularizers import REGULARIZERS, without_effect
 from saccade.experiment.setup import Prepared, prepare
 from saccade.inspection.smallest import check, passes_alone
 from saccade.inspection.trace import traced_on
@@ -67,6 +68,7 @@ def ready(recipe: Recipe, data: Any = None) -> Work[Ready]:
     start = time.monotonic()
     prepared = yield from prepare(recipe, data)
     check_network(prepared)
+    yield from map(Note, in_vain(prepared))
     position.times["data"] = time.monotonic() - start
     start = time.monotonic()
     position.memory_before = footprint(device_of(recipe.plan.device)) or 0
@@ -182,6 +184,13 @@ def check_network(prepared: Prepared) -> None:
             f"batch: a single image of {size} px leaves a batch norm of {recipe.network} one value of each channel, "
             "which has no variance; try --batch 2, --regularize.norm group, or --regularize.freeze_statistics true"
         )
+
+
+def in_vain(prepared: Prepared) -> list[str]:
+    """A line for each regularizer of the recipe to which these images, or this network, give nothing to act on."""
+    named = [name for name, each in REGULARIZERS.items() if each.needs and each.is_in(prepared.recipe)]
+    reasons = without_effect(prepared, new_network(prepared), named) if named else {}
+    return [f"{name} has no effect: {why}" for name, why in reasons.items()]
 
 
 def choose_plan(prepared: Prepared, images: int | None = None) -> Plan:

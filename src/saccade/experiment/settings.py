@@ -75,6 +75,8 @@ class Ablation:
     def __post_init__(self) -> None:
         check_engine(self.engine)
         for name in self.only:
+            if name.lower().replace("-", " ") == "early stopping":
+                raise InputError(f"ablate: {name} has no row, as it would choose by the images that measure the rows")
             if name not in REGULARIZERS:
                 near = suggestion(name, REGULARIZERS)
                 raise InputError(f'ablate: there is no regularizer "{name}"{near} (`saccade ablate --help` names them)')

@@ -18,7 +18,7 @@ from saccade.events import Note, Work
 from saccade.experiment.division import divide
 from saccade.experiment.pretrained import statistics_for
 from saccade.experiment.recipe import IN_MEMORY, Recipe
-from saccade.experiment.recipe_sections import HYPERPARAMETERS
+from saccade.experiment.recipe_sections import HYPERPARAMETERS, AugmentSection
 from saccade.experiment.schedule import check_schedule, shortened
 from saccade.optim import find_rule
 from saccade.training.plan import device_of
@@ -90,6 +90,7 @@ def complete(recipe: Recipe, listing: Listing) -> Recipe:
     small = size <= SMALL
     network = recipe.network or ("resnet20" if small else "resnet18")
     crop = recipe.augment.crop or ("pad" if small else "resized")
+    check_crop(recipe, crop, size)
     recipe = settled(recipe)
     source = recipe.data if listing.source in ("digits", "arrays") else str(Path(listing.source).absolute())
     return recipe.changed(
@@ -98,6 +99,22 @@ def complete(recipe: Recipe, listing: Listing) -> Recipe:
         images={"size": size},
         augment={"crop": crop},
     )
+
+
+def check_crop(recipe: Recipe, crop: str, size: int) -> None:
+    """InputError for a number of the other way to crop than the one that the size decides."""
+    settings = recipe.augment
+    numbers = {
+        "pad": ("scale", settings.scale != AugmentSection().scale),
+        "resized": ("padding", settings.padding is not None),
+    }
+    name, given = numbers.get(crop, ("", False))
+    if given and settings.crop is None:
+        other = "resized" if crop == "pad" else "pad"
+        raise InputError(
+            f"augment.{name}: it has no effect without augment.crop {other}, and at {size} px that is {crop}; set it too, "
+            f"or leave {name} out"
+        )
 
 
 def settled(recipe: Recipe) -> Recipe:

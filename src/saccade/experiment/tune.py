@@ -19,6 +19,7 @@ from saccade.training.steps import Batch
 
 Record = dict[str, Any]
 KEEP = 0.9  # of the moving average of the loss
+CLEARLY = 1.0  # deviations of the first losses, by which they must fall; the smoothed minimum of noise alone is at 0.6
 DIVERGED = 3.0  # times the lowest loss so far
 
 
@@ -26,7 +27,8 @@ def tune_rate(recipe: Recipe, test: RangeTest, data: Any = None) -> Work[Record]
     """Rates evenly in the logarithm, one a step, and the loss of each; a rate is suggested.
 
     The suggestion is a tenth of the rate at which the smoothed loss was lowest, as is usual: there training is about to get
-    worse, which is `highest`. Nothing is kept of the network.
+    worse, which is `highest`. Nothing is kept of the network. InputError
+    where the loss does not fall clearly.
     """
     prepared = yield from prepare(recipe, data)
     check_network(prepared)
@@ -43,16 +45,21 @@ def tune_rate(recipe: Recipe, test: RangeTest, data: Any = None) -> Work[Record]
                 i >= LEAST_STEPS and smoothed(losses)[-1] > DIVERGED * min(smoothed(losses))
             ):
                 break
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    return {"rule": prepared.recipe.optimizer.rule, "network": prepared.recipe.network, **suggested(rates, finite)}
+    found = suggested(rates, [loss for loss in losses if math.isfinite(loss)])
+    if found["highest"] == float(f"{rates[-1]:.2g}"):
+        yield Note(f"the loss was still falling at the last rate; a higher --to than {test.high:g} may find a better one")
+    return {"rule": prepared.recipe.optimizer.rule, "network": prepared.recipe.network, **found}
 
 
 def at_rates(fit: Fit, rates: np.ndarray) -> Iterator[Batch]:
-    """A batch for each rate, through as many epochs as it takes."""
-    batches = (batch for epoch in count() for _, batch in fit.feed.batches(epoch))
-    for rate, batch in zip(rates, batches, strict=False):
+    """A batch for each rate, through as many epochs as it takes; the rates are those of the recipe, scaled as there."""
+    assert fit.recipe.optimizer.lr is not None
+    scale = fit.rate / fit.recipe.optimizer.lr
+    batches = ((epoch, i, batch) for epoch in count() for i, batch in fit.feed.batches(epoch))
+    for rate, (epoch, i, batch) in zip(rates, batches, strict=False):
         for group in fit.trainer.optimizer.param_groups:
-            group["lr"] = group["rate"] * rate
+            group["lr"] = group["rate"] * rate * scale
+        fit.set_noise(epoch, i)
         yield batch
 
 
@@ -70,7 +77,12 @@ def suggested(rates: np.ndarray, losses: list[float]) -> Record:
     if len(losses) < LEAST_STEPS:
         raise InputError(f"tune-rate: the loss was not finite after {len(losses)} steps; begin lower, with --from")
     smooth, rates = smoothed(losses), rates[: len(losses)]
-    lowest = int(smooth.argmin())
+    lowest, before = int(smooth.argmin()), np.array(losses[:LEAST_STEPS])
+    if before.mean() - smooth[lowest] < CLEARLY * before.std():
+        raise InputError(
+            f"tune-rate: the loss, {before.mean():.3g} at first, has not clearly fallen at any rate from {rates[0]:g} to "
+            f"{rates[-1]:g}; try a higher --to, more --steps, or a lower --from"
+        )
     return {
         "rates": rates.tolist(),
         "losses": losses,

@@ -71,11 +71,11 @@ def headline(verdict: str, pairs: Sequence[Record], margin: float) -> str:
     """The answer in few words."""
     named = verdict not in ("equivalent", "not distinguishable")
     if len(pairs) > 1 and not named:
-        same = f"all are equivalent, within {margin:g}"
+        same = f"all are equivalent, within {100 * margin:g} percentage points"
         return same if verdict == "equivalent" else "no recipe is better than every other, as far as can be told"
     a, b = pairs[0]["a"], pairs[0]["b"]
     if verdict == "equivalent":
-        return f"{a} and {b} are equivalent, within {margin:g}"
+        return f"{a} and {b} are equivalent, within {100 * margin:g} percentage points"
     if verdict == "not distinguishable":
         return f"{a} and {b} are not distinguishable yet"
     return f"{verdict} is better" + (" than every other" if len(pairs) > 1 else "")

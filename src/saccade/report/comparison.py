@@ -85,7 +85,7 @@ def certainty(record: Record) -> str:
     return (
         f"{intervals}{looks}, and hold for other training images and seeds too{adjusted}. One is called better where its "
         f"interval leaves out zero, two equivalent where both one-sided tests place the difference within "
-        f"{record['margin']:g}, which is taken not to matter."
+        f"{100 * record['margin']:g} percentage points, which are taken not to matter."
     )
 
 

@@ -39,10 +39,20 @@ def race_page(record: Record, paths: dict[str, Any]) -> str:
         section("Scores", finishers(rows, names)),
         section("Validation accuracy by epoch", banded("mean of the seeds, from the lowest to the highest", lines)),
         section("The search for the rate", searches(record["rules"])),
-        section("Where each rule goes", *(trodden(name, each, names) for name, each in paths.items())),
+        section(
+            "Where each rule goes", *(trodden(name, each, names) for name, each in paths.items()), nowhere(paths, names)
+        ),
         tag("footer", f"Saccade, {text(record['study'])}, {record['epochs']} epochs"),
     ]
     return document(f"Update rules on {record['data']}", "".join(body), "studies")
+
+
+def nowhere(paths: dict[str, Any], names: Sequence[str]) -> str:
+    """Which of the rules have no path."""
+    there = {rule for each in paths.values() for rule in each["paths"]}
+    missing = [name for name in names if name not in there]
+    words = f"Without {' and '.join(missing)}, which works on matrices: a point in a plane has none."
+    return tag("p", text(words), class_="note") if missing else ""
 
 
 def race_head(record: Record, best: Record) -> str:
