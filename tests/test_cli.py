@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import saccade
 from saccade import InputError, commands
 from saccade.cli import main
 from saccade.cli.parsing import nested
@@ -21,6 +22,7 @@ from saccade.events import Note, finish
 from saccade.experiment.curves import words_of
 from saccade.experiment.race import row_in_words
 from saccade.experiment.recipe import field_names
+from saccade.experiment.run import one_class
 from saccade.training import checkpoint
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
@@ -131,6 +133,7 @@ def test_divergence_stops_with_its_step_and_the_checkpoint_kept_is_sound(
 
 LIMITED = """
 import resource, sys
+import saccade
 from saccade import InputError, commands
 from saccade.cli import main
 from saccade.events import finish
@@ -182,6 +185,29 @@ def test_a_network_that_is_unsound_from_the_start_leaves_no_folder_and_names_no_
     answer = refused([*BASE, "--out", str(tmp_path / "run")], capsys)
     assert "the scores are no longer finite at step 0 (epoch 1). Try a lower --optimizer.lr" in answer
     assert not (tmp_path / "run").exists()
+
+
+def test_a_class_too_small_to_be_tested_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for klass, count in (("hat", 12), ("pants", 2)):
+        (tmp_path / "d" / klass).mkdir(parents=True)
+        for file in sorted((data / "clothing-small" / "train" / klass).iterdir())[:count]:
+            shutil.copy(file, tmp_path / "d" / klass)
+    words = ["--network", "lenet5", "--images.size", "28", "--epochs", "1", "--out", str(tmp_path / "run")]
+    assert main(["train", str(tmp_path / "d"), *words]) == 0
+    assert "no test image of pants: too few to hold one back, so no score speaks of it" in capsys.readouterr().err
+
+
+def test_a_collapsed_training_is_told(tmp_path: Path) -> None:
+    record = saccade.train(
+        "digits", tmp_path / "run", network="lenet5", epochs=1, optimizer={"lr": 1e-9}, images={"size": 28}
+    )
+    assert any("where guessing is (2.303)" in note for note in record["notes"])
+
+
+def test_a_test_part_of_one_class_says_nothing_of_the_network() -> None:
+    assert one_class({"confusion": [[3, 0], [0, 0]]}) == ""
+    assert one_class({"confusion": [[3, 0], [2, 0]]}).startswith("every image was given the same class")
+    assert one_class({"confusion": [[3, 0], [1, 1]]}) == ""
 
 
 def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:

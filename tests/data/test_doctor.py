@@ -202,4 +202,11 @@ def test_odd_files_are_findings_and_no_warnings(
 
 def test_what_is_left_out_is_named_by_an_image_before_a_file_that_is_none() -> None:
     left = [LeftOut("LICENSE", "not in a class folder"), LeftOut("hat/1.jpg", "the file is empty")]
-    assert in_words(left) == "left out: 2, such as hat/1.jpg (the file is empty)"
+    assert (
+        in_words(left) == "left out: 2: 1 such as hat/1.jpg (the file is empty); 1 such as LICENSE (not in a class folder)"
+    )
+    many = [*left, *(LeftOut(f"cat/{i}.jpg", "unknown") for i in range(3)), LeftOut("x", "odd"), LeftOut("y", "odder")]
+    assert in_words(many).startswith(
+        "left out: 7: 3 such as cat/2.jpg (unknown); 1 such as y (odder); 1 such as x (odd); and"
+    )
+    assert in_words(many[2:5]) == "left out: 3, such as cat/2.jpg (unknown)"

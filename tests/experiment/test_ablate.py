@@ -12,7 +12,7 @@ from torch import nn
 from saccade import InputError, commands
 from saccade.cli import main
 from saccade.events import Note, finish
-from saccade.experiment.ablate import Change, changes
+from saccade.experiment.ablate import Change, changes, summary
 from saccade.experiment.assemble import regularize
 from saccade.experiment.recipe import Recipe, make_recipe
 from saccade.experiment.recipe_files import read_recipe
@@ -253,3 +253,8 @@ def test_every_row_comes_to_its_end_on_colour_images(digits: Any, tmp_path: Path
     assert {row["regularizer"] for row in record["rows"]} | set(record["left_out"]) == set(REGULARIZERS)
     assert set(record["left_out"]) == {"frozen statistics"}
     assert not [row for row in record["rows"] if "failed" in row]
+
+
+def test_the_terminal_says_how_many_rows_can_be_told_from_chance() -> None:
+    rows = [{"name": "a", "p_adjusted": 0.01}, {"name": "b", "p_adjusted": 0.2}, {"name": "c", "failed": "no"}]
+    assert summary(rows).startswith("1 of 2 changes make a difference that can be told from chance (Holm)")

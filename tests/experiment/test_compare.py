@@ -379,7 +379,7 @@ def test_a_study_is_no_run(study: Any) -> None:
     with pytest.raises(InputError, match="this is a study of several runs"):
         finish(commands.evaluate(study[1]))
     with pytest.raises(InputError, match="this is a study of several runs"):
-        finish(commands.predict(study[1], study[1] / "none.png"))
+        finish(commands.predict(study[1], study[1] / "report.html"))
 
 
 def test_with_a_budget_repeats_are_what_it_pays_for(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

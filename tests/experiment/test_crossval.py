@@ -348,7 +348,7 @@ def test_a_learning_curve_says_why_its_sizes_are_others_and_gains_points(digits:
     rows = finish(work, lambda event: notes.append(getattr(event, "text", "")))["rows"]
     others = [f"{row['images']} in place of {row['value']}" for row in rows if row["images"] != row["value"]]
     assert others
-    said = f"Each class gives its share of the images, rounded: {', '.join(others)}."
+    said = f"Each class gives its share of all the images there are, rounded: {', '.join(others)}."
     assert said in notes
     page = (tmp_path / "study" / "report.html").read_text()
     assert said in page
@@ -422,6 +422,7 @@ WRONG = {
         "learning-curve digits --network lenet5 --sizes 100"
     ),
     "2 at least, not 1": "crossval digits --folds 1",
+    'there is no network "foo"': "crossval digits --search network=lenet5,foo",
     "vary: one field, not 2": "bias-variance digits --vary lr=1,2 wd=0,1",
     "members: two at least": "bias-variance digits --vary lr=1,2 --members 1",
     "each once": "bias-variance digits --vary lr=1,1",

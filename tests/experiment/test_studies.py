@@ -190,7 +190,7 @@ def test_a_range_test_finds_rates_between_its_ends(digits: Any, tmp_path: Path) 
         (["ablate", "digits", "--only", "early stopping"], "early stopping has no row, as it would choose by the images"),
         (["race", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),
         (["ablate", "digits", "--engine", "serail"], 'engine: "serail" is none of auto, serial, processes, batched'),
-        (["tune-rate", "digits", "--from", "1", "--to", "0.1"], "0 < from < to"),
+        (["tune-rate", "digits"], "--out is a page, a file that ends in .html"),
         (
             ["train", "digits", "--recipe", "resnet20-cifar"],
             'there is no recipe "resnet20-cifar", did you mean "resnet20-cifar10"?',

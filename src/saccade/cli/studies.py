@@ -70,9 +70,9 @@ def ablate(parser: Parser, words: list[str]) -> int:
     from saccade import commands
 
     def in_words(record: dict[str, Any]) -> str:
-        from saccade.experiment.ablate import row_in_words
+        from saccade.experiment.ablate import row_in_words, summary
 
-        return "\n".join(map(row_in_words, record["rows"]))
+        return "\n".join([*map(row_in_words, record["rows"]), summary(record["rows"])])
 
     names = ("only", "seeds", "folds", "engine", "out")
     work = commands.ablate(options.data, **{name: getattr(options, name) for name in names}, **given)
@@ -201,7 +201,7 @@ def learning_curve(parser: Parser, words: list[str]) -> int:
 def scored(record: dict[str, Any]) -> str:
     score, suspects = record["scores"]["out_of_fold"]["accuracy"], record["label_errors_found"]
     listed = len(record["label_errors"])
-    where = ", in the report" if listed == suspects else f"; record.json lists the {listed} most doubtful"
+    where = ", in record.json" if listed == suspects else f"; record.json lists the {listed} most doubtful"
     lines = [
         f"accuracy {score['value']:.4f} (95 % interval {score['low']:.4f} to {score['high']:.4f}, n = {score['n']:,}), "
         f"each image scored by networks that had not seen it"

@@ -47,6 +47,8 @@ def tune_rate(
     """The loss at growing rates, and the rate that it suggests; with `out`, a page. `fields` as for train."""
     file = Path(out) if out is not None else None
     if file is not None:
+        if file.suffix != ".html":
+            raise InputError(f"tune-rate: --out is a page, a file that ends in .html, not {file}")
         check_output(file, ".html")
     test, recipe = RangeTest(low, high, steps), recipe_of(data, **fields)
 

@@ -24,7 +24,9 @@ def pinned(listing: Listing) -> Listing:
     learned = np.unique(listing.labels[trains])
     names = tuple(listing.classes[i] for i in learned)
     if len(learned) < 2:
-        raise InputError(f"{listing.source}: one class only ({names[0]}); a classifier needs at least two")
+        others = [name for name in listing.classes if name not in names]
+        beside = f" in train ({', '.join(others[:3])} elsewhere)" if others else ""
+        raise InputError(f"{listing.source}: one class only ({names[0]}){beside}; a classifier needs at least two")
     findings = [*listing.findings, *missing(listing, learned), *alike(listing.classes)]
     return replace(restricted(listing, learned, "is not in train"), findings=findings)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+REASONS = 3  # that a line names
 PARTS = ("train", "validation", "test")
 
 
@@ -22,8 +23,16 @@ class LeftOut:
 
 
 def in_words(left_out: Sequence[LeftOut]) -> str:
-    """How many, and the last: images that cannot be used come after files that are none, and say more than a README."""
-    return f"left out: {len(left_out):,}, such as {left_out[-1].file} ({left_out[-1].reason})"
+    """How many for each reason, with an example; the reasons of most files first, and no more than a few."""
+    by_reason: dict[str, list[str]] = {}
+    for each in reversed(left_out):  # images that cannot be used come after files that are none, and say more than a README
+        by_reason.setdefault(each.reason, []).append(each.file)
+    if len(by_reason) == 1:
+        return f"left out: {len(left_out):,}, such as {left_out[-1].file} ({left_out[-1].reason})"
+    ordered = sorted(by_reason, key=lambda reason: -len(by_reason[reason]))
+    said = [f"{len(by_reason[reason]):,} such as {by_reason[reason][0]} ({reason})" for reason in ordered[:REASONS]]
+    more = f"; and others for {len(ordered) - REASONS} more reasons" if len(ordered) > REASONS else ""
+    return f"left out: {len(left_out):,}: {'; '.join(said)}{more}"
 
 
 @dataclass(frozen=True)

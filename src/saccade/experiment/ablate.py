@@ -21,6 +21,7 @@ from saccade.experiment.study import Study, open_study
 from saccade.wording import in_points
 
 Record = dict[str, Any]
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,19 @@ def by_fold(study: Study, names: Sequence[str], ablation: Ablation) -> np.ndarra
     """(folds,) the accuracy on each fold, the mean over seeds; the names are in the order of `Ablation.members`."""
     rows = [study.outcomes(names[i : i + ablation.seeds], "validation") for i in range(0, len(names), ablation.seeds)]
     return np.array([row.mean() for row in rows])
+
+
+def clear(rows: Sequence[Record]) -> list[Record]:
+    """The rows whose difference can be told from chance, among all of them (Holm)."""
+    return [row for row in rows if row.get("p_adjusted", 1.0) <= LEVEL]
+
+
+def summary(rows: Sequence[Record]) -> str:
+    measured = [row for row in rows if "failed" not in row]
+    return (
+        f"{len(clear(measured))} of {len(measured)} changes make a difference that can be told from chance (Holm); an "
+        "interval is for its row alone, and of so many one in twenty leaves out zero by chance"
+    )
 
 
 def row_in_words(row: Record) -> str:

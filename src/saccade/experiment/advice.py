@@ -140,8 +140,8 @@ def runs(kind: str, count: int, folds: Folds) -> int:
 
 
 def half(contrast: statistics.Contrast, terms: Terms) -> float:
-    """Half the interval of a pair."""
-    return contrast.interval(1 - terms.alpha).high - contrast.value
+    """Half the interval of a pair, at most 1: so far apart shares can be."""
+    return min(1.0, contrast.interval(1 - terms.alpha).high - contrast.value)
 
 
 def advice(value: float, spread: Spread, terms: Terms, budget: Budget | None = None) -> str:

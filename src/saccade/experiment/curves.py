@@ -41,6 +41,8 @@ def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data:
         parts = decompositions(*predictions(found.study, names), found.study.units(names[0], "validation"))
         rows.append({**point.about(found.study), **parts})
         yield Note(words_of(curve.field, rows[-1]))
+    if curve.field == SIZE and (words := by_class(rows)):
+        yield Note(words)
     return (yield from described(found, recipe, rows))
 
 
@@ -97,7 +99,7 @@ def gained(rows: Sequence[Record]) -> list[str]:
 def by_class(rows: Sequence[Record]) -> str:
     """Why sizes are not quite those that were asked for; nothing where all are."""
     other = [f"{row['images']:,} in place of {row['value']:,}" for row in rows if row["images"] != row["value"]]
-    return f"Each class gives its share of the images, rounded: {', '.join(other)}." if other else ""
+    return f"Each class gives its share of all the images there are, rounded: {', '.join(other)}." if other else ""
 
 
 def fewer(row: Record) -> str:

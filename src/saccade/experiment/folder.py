@@ -132,4 +132,5 @@ def read_record(run: Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{file} is damaged: {error}") from error
+        again = f"; without it `saccade resume {run}` writes it anew" if (run / CHECKPOINT).is_file() else ""
+        raise InputError(f"{file} is damaged ({error}){again}") from error

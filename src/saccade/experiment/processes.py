@@ -32,7 +32,7 @@ class Worker:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
-        self.inbox, self.member = inbox, ""
+        self.inbox, self.member, self.heard = inbox, "", False
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
         self.send((threads, str(place), data))
@@ -59,7 +59,9 @@ class Worker:
         assert self.process.stdout is not None
         while True:
             try:
-                self.inbox.put((self, pickle.load(self.process.stdout)))
+                message = pickle.load(self.process.stdout)
+                self.heard = True
+                self.inbox.put((self, message))
             except (EOFError, pickle.UnpicklingError):
                 code = self.process.wait()
                 self.inbox.put((self, ("crashed", f"its process ended with code {code} (was there enough memory?)")))
@@ -98,6 +100,8 @@ def in_processes(members: Sequence[Member], count: int, place: Path, data: Any) 
                 worker, (kind, *words) = inbox.get(timeout=POLL)
             except Empty:
                 continue
+            if kind == "began":
+                continue
             if kind == "epoch":
                 epochs += 1
                 yield Progress(f"{len(members)} runs, epochs", epochs, planned)
@@ -117,10 +121,10 @@ def in_processes(members: Sequence[Member], count: int, place: Path, data: Any) 
 
 
 def stop(started: Sequence[Worker]) -> None:
-    """Ask each for a checkpoint and wait for it."""
+    """Ask each for a checkpoint and wait for it; one that is still starting has nothing to keep, and is ended."""
     for worker in started:
         if worker.member and worker.process.poll() is None:
-            os.kill(worker.process.pid, signal.SIGINT)
+            os.kill(worker.process.pid, signal.SIGINT if worker.heard else signal.SIGTERM)
     for worker in started:
         worker.send(None)
         worker.process.wait()

@@ -1,5 +1,6 @@
 """A training run from the data to the record; `train` starts one, `resume` goes on with one."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ Record = dict[str, Any]
 # Fields that may change under a run that goes on: its images are known by their fingerprint, the weights that it started
 # from and its plan are in the checkpoint, and how often it is kept decides no bit
 FREE = ("data", "weights", "plan.device", "checkpoint.seconds")
+GUESSING = 0.01  # of the loss of equal chances, within which a loss is one
 WORTH_COMPILING = 30_000  # images to train on, for kernels that take some five seconds, once on a machine
 
 
@@ -95,8 +97,9 @@ def resume(run: Path, data: Any = None) -> Work[Record]:
     """Go on with an unfinished run, from its checkpoint to the bits that the unbroken run would have given."""
     folder.check_run(run)
     if (run / folder.RECORD).is_file():
+        found = folder.read_record(run)
         yield Note(f"{run} is finished already; nothing to do")
-        return folder.read_record(run)
+        return found
     with folder.going_on(run):
         fit = yield from restored(run, checkpoint.load(run / folder.CHECKPOINT), data)
         if fit.position.epoch < fit.recipe.epochs:
@@ -230,9 +233,9 @@ def complete_run(fit: Fit) -> Work[Record]:
         raise InputError(
             f"out of memory even with a few images of {size} px at a time; try a smaller --images.size or network"
         ) from error
-    if alike := one_class(outcomes):
-        position.notes.append(alike)
-        yield Note(alike)
+    for remark in filter(None, (one_class(outcomes), guessing(fit))):
+        position.notes.append(remark)
+        yield Note(remark)
     times = position.times | {"evaluation": time.monotonic() - start}
     words = {
         "run": str(fit.run),
@@ -253,10 +256,21 @@ def complete_run(fit: Fit) -> Work[Record]:
 
 def one_class(outcomes: Record) -> str:
     """A remark where the network has not learned to tell images apart."""
-    said = np.array(outcomes.get("confusion", [])).sum(0)
-    if np.count_nonzero(said) != 1:
+    met = np.array(outcomes.get("confusion", []))
+    if np.count_nonzero(met.sum(0)) != 1 or np.count_nonzero(met.sum(1)) == 1:
         return ""
     return "every image was given the same class: the network has not learned to tell them apart"
+
+
+def guessing(fit: Fit) -> str:
+    """A remark where the last epoch's training loss is that of equal chances for all classes."""
+    chance, loss = math.log(len(fit.prepared.store.classes)), fit.position.history[-1]["train_loss"]
+    if abs(loss - chance) > GUESSING * chance:
+        return ""
+    return (
+        f"the training loss ended at {loss:.3f}, where guessing is ({chance:.3f}): training has collapsed, or not begun; "
+        f"try a lower --optimizer.lr than {fit.recipe.optimizer.lr:g}, --optimizer.clip 1, or more --epochs"
+    )
 
 
 def final_outcomes(fit: Fit) -> Record:

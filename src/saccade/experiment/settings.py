@@ -185,7 +185,10 @@ class CrossValidation:
 
     def recipes(self, recipe: Recipe) -> list[Recipe]:
         """The recipe with each choice; InputError for a field that is none, and for what it does not take."""
-        return [changed_fields(recipe, choice) for choice in self.choices]
+        found = [changed_fields(recipe, choice) for choice in self.choices]
+        for each in found:
+            find(each.network or "resnet20")
+        return found
 
     @property
     def runs(self) -> int:

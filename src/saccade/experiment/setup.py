@@ -73,7 +73,12 @@ def prepare(recipe: Recipe, data: Any = None) -> Work[Prepared]:
     check_schedule(recipe, steps_of_epoch(recipe, len(train)))
     recipe, (mean, std) = normalized(recipe, store, train)
     preprocess = Preprocess(size, store.pixels.shape[1], mean, std, store.pixels.shape[3])
-    of_data = (*remarks(store, parts, recipe), *not_scored(store, shared, parts), *not_held_back(recipe, parts))
+    of_data = (
+        *remarks(store, parts, recipe),
+        *not_scored(store, shared, parts),
+        *not_held_back(recipe, parts),
+        *without_test(store, parts),
+    )
     for text in (*of_data, *few_steps(recipe, len(train)), *shortened(recipe)):
         yield Note(text)
     return Prepared(recipe, store, parts, split_by, preprocess)
@@ -205,6 +210,16 @@ def not_held_back(recipe: Recipe, parts: np.ndarray) -> Iterable[str]:
     for part in ("validation", "test"):
         if getattr(recipe.split, part) and not (parts == part).any():
             yield f"NOTHING IS HELD BACK for {part}: too few images, or all of a class are duplicates or of one group"
+
+
+def without_test(store: Store, parts: np.ndarray) -> Iterable[str]:
+    """Classes that are too small for the test part that is made here; of one that the data give `missing` speaks."""
+    test = parts == "test"
+    there = np.setdiff1d(store.labels[parts == "train"], store.labels[test])
+    if test.any() and not (store.parts == "test").any() and len(there):
+        names = ", ".join(store.classes[i] for i in there)
+        whom = "it" if len(there) == 1 else "them"
+        yield f"no test image of {names}: too few to hold one back, so no score speaks of {whom}"
 
 
 def steps_of_epoch(recipe: Recipe, images: int) -> int:

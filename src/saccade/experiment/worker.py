@@ -34,8 +34,12 @@ def main() -> None:
         pickle.dump(words, messages)
         messages.flush()
 
-    while (member := orders.get()) is not None:
-        try_member(study.run(member), say)
+    try:
+        say("began")  # from here on an interruption is heard between two steps
+        while (member := orders.get()) is not None:
+            try_member(study.run(member), say)
+    except KeyboardInterrupt:  # between two runs, where there is nothing to keep; `listen` still waits on its stream
+        os._exit(130)
 
 
 def listen(stream: BinaryIO, orders: "SimpleQueue[Any]") -> None:

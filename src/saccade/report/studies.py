@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.experiment.ablate import clear
 from saccade.experiment.race import lucky, ranked
 from saccade.report.charts import BOTTOM, HEIGHT, TOP, Frame, svg
 from saccade.report.contour import crossings
@@ -154,9 +155,8 @@ def ablation_page(record: Record) -> str:
 
 def ablation_head(record: Record, rows: Sequence[Record]) -> str:
     base = record["base"]["accuracy"]
-    clear = [row for row in rows if row["p_adjusted"] <= 0.05]
     head = tag("p", f"regularizers of {text(record['network'])} on {text(record['data'])}", class_="kicker")
-    title = tag("h1", f"{len(clear)} of {len(rows)} changes make a difference that can be told from chance")
+    title = tag("h1", f"{len(clear(rows))} of {len(rows)} changes make a difference that can be told from chance")
     images = "images" if record["folds"] == 1 else f"{record['folds']} folds"
     lead = (
         f"As it is: validation accuracy {percent(base['value'])} ({percent(base['low'])} to {percent(base['high'])}). "

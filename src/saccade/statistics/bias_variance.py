@@ -1,7 +1,7 @@
 """What networks trained on several samples get wrong together (bias), and what each gets wrong by itself (variance)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -134,4 +134,9 @@ def _decomposition(
     """
     count, total = len(losses), features.sum(0)
     biases = count * bias(total / count) - (count - 1) * bias((total - features) / (count - 1))
-    return Decomposition(*map(interval, (losses, biases, losses - biases)))
+    return Decomposition(interval(losses), *(_never_below_0(interval(each)) for each in (biases, losses - biases)))
+
+
+def _never_below_0(found: Estimate) -> Estimate:
+    """Its limits where bias and variance can be; the value, which is right on average, may be below."""
+    return replace(found, low=max(0.0, found.low), high=max(0.0, found.high))
