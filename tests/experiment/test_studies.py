@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from saccade.experiment.race import not_counted
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.recipe_files import read_recipe, recipe_file, shipped
 from saccade.experiment.trajectories import watched
+from saccade.experiment.tune import suggested
 from saccade.report.studies import nowhere
 
 SMALL: dict[str, Any] = {
@@ -320,6 +322,17 @@ def test_a_range_test_draws_by_the_seed_and_has_the_noise_of_training(digits: An
 def test_a_range_in_which_nothing_is_learned_suggests_nothing(digits: Any) -> None:
     with pytest.raises(InputError, match=r"has not clearly fallen at any rate .*; try a higher --to"):
         tuned(digits, low=1e-9, high=1e-7)
+
+
+def test_noise_is_seldom_taken_for_learning() -> None:
+    """1 in 300 of tests of 100 steps, as the threshold says."""
+    rates, taken = np.geomspace(1e-5, 10, 100), 0
+    for seed in range(300):
+        losses = np.random.default_rng(seed).normal(2.3, 0.1, 100).tolist()
+        with suppress(InputError):
+            suggested(rates, losses)
+            taken += 1
+    assert taken <= 3
 
 
 def test_the_picture_of_a_race_names_who_is_not_in_it() -> None:

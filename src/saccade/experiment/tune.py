@@ -19,7 +19,7 @@ from saccade.training.steps import Batch
 
 Record = dict[str, Any]
 KEEP = 0.9  # of the moving average of the loss
-CLEARLY = 1.0  # deviations of the first losses, by which they must fall; the smoothed minimum of noise alone is at 0.6
+CLEARLY = 2.0  # deviations of the first losses, by which they must fall: noise alone does in 1 of 300 tests of 100 steps
 DIVERGED = 3.0  # times the lowest loss so far
 
 
@@ -27,8 +27,8 @@ def tune_rate(recipe: Recipe, test: RangeTest, data: Any = None) -> Work[Record]
     """Rates evenly in the logarithm, one a step, and the loss of each; a rate is suggested.
 
     The suggestion is a tenth of the rate at which the smoothed loss was lowest, as is usual: there training is about to get
-    worse, which is `highest`. Nothing is kept of the network. InputError
-    where the loss does not fall clearly.
+    worse, which is `highest`. Nothing is kept of the network.
+    InputError where the loss does not fall clearly.
     """
     prepared = yield from prepare(recipe, data)
     check_network(prepared)
@@ -77,7 +77,8 @@ def suggested(rates: np.ndarray, losses: list[float]) -> Record:
     if len(losses) < LEAST_STEPS:
         raise InputError(f"tune-rate: the loss was not finite after {len(losses)} steps; begin lower, with --from")
     smooth, rates = smoothed(losses), rates[: len(losses)]
-    lowest, before = int(smooth.argmin()), np.array(losses[:LEAST_STEPS])
+    before = np.array(losses[:LEAST_STEPS])
+    lowest = LEAST_STEPS - 1 + int(smooth[LEAST_STEPS - 1 :].argmin())  # before, the average is of a few losses
     if before.mean() - smooth[lowest] < CLEARLY * before.std():
         raise InputError(
             f"tune-rate: the loss, {before.mean():.3g} at first, has not clearly fallen at any rate from {rates[0]:g} to "
