@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saccade.layers.images_last import images_last, suits
-from saccade.layers.images_last.in_turn import lanes_of
+from saccade.layers.images_last.passage import strides_of
 from saccade.layers.images_last.maps import Convolution, ConvolutionReluPool, MaxPool
 from saccade.zoo import find
 from saccade.zoo.network import ConvNet
@@ -105,25 +105,22 @@ def test_a_weight_written_to_before_the_gradient_is_noticed() -> None:
         loss.backward()
 
 
-def test_a_result_written_to_before_the_gradient_is_noticed() -> None:
-    """Where its gradient is made of it: that of a ReLU is."""
-    network = nn.Sequential(
-        nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(108, 5), nn.ReLU(), nn.Hardtanh(0.1, 0.2, inplace=True)
-    )
-    for each in (network, images_last(network)):
-        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-            each(torch.randn(4, 2, 8, 8)).sum().backward()
+def test_a_result_may_be_written_to_before_the_gradient() -> None:
+    """Though that of a ReLU is made of it, which torch refuses: what is kept is not what was given."""
+    torch.manual_seed(0)
+    parts, x = [nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(108, 5), nn.ReLU()], torch.randn(4, 2, 8, 8)
+    form = images_last(nn.Sequential(*parts, nn.Hardtanh(0.1, 0.2, inplace=True)))
+    assert distance(gradients(form, x), gradients(nn.Sequential(*parts, nn.Hardtanh(0.1, 0.2)), x)) < 1e-5
 
 
 def test_what_was_kept_for_the_gradient_is_freed_after_it() -> None:
     """Though somebody keeps the loss."""
     loss = images_last(find("lenet5").build(10, 1))(torch.randn(4, 1, 28, 28)).sum()
     node = loss.grad_fn.next_functions[0][0]
-    assert len(node.saved_tensors) > len(node.layers)
+    assert sum(each.numel() for each in node.saved_tensors if each is not None) > 60_000
     loss.backward()
     with pytest.raises(RuntimeError, match="after they have already been freed"):
         _ = node.saved_tensors
-    assert not any(isinstance(each, Tensor) for kept in node.kept for each in kept)
 
 
 def test_lenet5_at_several_sizes_and_channels() -> None:
@@ -192,7 +189,7 @@ def test_hooks_are_those_of_the_network() -> None:
 
 def test_maps_stay_images_last_between_layers() -> None:
     form = images_last(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.MaxPool2d(2)))
-    assert lanes_of(form(torch.randn(6, 1, 12, 12))).is_contiguous()
+    assert form(torch.randn(6, 1, 12, 12)).stride() == strides_of((6, 4, 4, 4))
     assert [type(each) for each in form[2].layers] == [Convolution, MaxPool]
 
 

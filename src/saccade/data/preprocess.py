@@ -59,6 +59,11 @@ class Preprocess:
         if not len(self.mean) == len(self.std) == self.channels:
             raise InputError(f"mean and std: {self.channels} values each are needed, one for each channel")
 
+    @property
+    def bytes(self) -> int:
+        """Of an image that is ready for the network."""
+        return 4 * self.channels * self.size**2
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back exactly."""
         return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}

@@ -19,6 +19,9 @@ from saccade.seeds import derive
 from saccade.training.plan import Plan
 
 Batch = tuple[Tensor, Tensor]
+# Bytes of images that are made one batch after the other before the first is needed: small batches take half the time then,
+# as the processor still has at hand what makes them
+TOGETHER = 2 * 2**20
 STATISTICS_BATCHES = 100  # the statistics of batch norm are known well enough then
 
 
@@ -42,9 +45,15 @@ class Feed:
     def batches(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Batch]]:
         """Each batch of the epoch from the one of number `first` on, with its number."""
         order = training_batches(self.order(epoch), self.recipe.images_per_step)
-        for i in range(first, len(order)):
-            self.generator.manual_seed(derive(self.recipe.seed, "augmentation", epoch, i))
-            yield i, self.batch(order[i])
+        together = max(1, TOGETHER // (order[0].size * self.prepared.preprocess.bytes))
+        for start in range(first, len(order), together):
+            some = range(start, min(start + together, len(order)))
+            yield from zip(some, [self.drawn(epoch, i, order[i]) for i in some], strict=True)
+
+    def drawn(self, epoch: int, number: int, indices: np.ndarray) -> Batch:
+        """These images as the batch of this number."""
+        self.generator.manual_seed(derive(self.recipe.seed, "augmentation", epoch, number))
+        return self.batch(indices)
 
     def order(self, epoch: int) -> np.ndarray:
         """The training images of this epoch."""

@@ -105,8 +105,8 @@ def are_alike(terms: Terms) -> bool:
 
     The kernels look at no strides: where a gradient lies otherwise than its weight, torch's own SGD updates wrong weights.
     """
-    first = terms.w[0]
-    if any(w.dtype is not first.dtype or w.device != first.device for w in terms.w):
+    first, order = terms.w[0], [w.stride() for w in terms.w]
+    kind = first.dtype, first.device
+    if [(w.dtype, w.device) for w in terms.w] != [kind] * len(order):
         return False
-    order = [w.stride() for w in terms.w]
     return all([x.stride() for x in xs] == order for xs in (terms.g, *terms.state.values()))

@@ -22,7 +22,8 @@ def unwrapped(name: str) -> Any:
     return getattr(torch.optim.Optimizer, name).__wrapped__
 
 
-ADD = unwrapped("add_param_group")
+ADD, ZERO = unwrapped("add_param_group"), unwrapped("zero_grad")
+Pairs = list[tuple[Tensor, dict[str, Any]]]
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -77,7 +78,16 @@ class Optimizer(torch.optim.Optimizer):
         for group in split(param_group, self.defaults):
             ADD(self, complete(group, self.defaults))
 
-    zero_grad, state_dict, load_state_dict = map(unwrapped, ("zero_grad", "state_dict", "load_state_dict"))
+    state_dict, load_state_dict = map(unwrapped, ("state_dict", "load_state_dict"))
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """As torch's, which takes as long as a small layer for what it tells profilers."""
+        if not set_to_none:
+            ZERO(self, set_to_none)
+            return
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -89,8 +99,7 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             rule = RULES[group["rule"]]
             settings = {name: group[name] for name in ("lr", *SHARED, *rule.hyperparameters)}
-            for t, params in self.due(group, rule):
-                terms = replace(self.terms(params, rule, group["members"]), t=t, corrections=rule.corrections(settings, t))
+            for terms in self.due(group, rule, settings):
                 if group["fused"] and has_kernel(rule, terms, settings):
                     KERNELS[rule.update](penalized(terms, settings["l1"]), settings)
                 elif group["compiled"]:
@@ -100,33 +109,31 @@ class Optimizer(torch.optim.Optimizer):
                         update(rule, part, settings)
         return loss
 
-    def due(self, group: dict[str, Any], rule: Rule) -> Iterator[tuple[int | Tensor, Tensors]]:
-        """The parameters with a gradient, by the number of their steps: some may have missed steps."""
-        params = [p for p in group["params"] if p.grad is not None]
-        if not params:
-            return
-        for p in params:
-            if p not in self.state:
-                self.state[p] = {"step": 0} | {name: torch.zeros_like(p) for name in rule.state}
-        if group["capturable"]:
-            group["step"] += 1
-            yield group["step"], params
-            return
-        by_step: dict[int, Tensors] = {}
-        for p in params:
-            state = self.state[p]
-            state["step"] += 1
-            by_step.setdefault(state["step"], []).append(p)
-        yield from by_step.items()
+    def due(self, group: dict[str, Any], rule: Rule, settings: Mapping[str, Any]) -> Iterator[Terms]:
+        """What the rule sees of the parameters with a gradient; in a fleet (K n, ...) as (K, n, ...)."""
+        found = [(p, self.state[p]) for p in group["params"] if p.grad is not None]
+        for p, state in found:
+            if not state:
+                state |= {"step": 0} | {name: torch.zeros_like(p) for name in rule.state}
+        for t, pairs in counted(group, found).items():
+            gradients: Tensors = [p.grad for p, _ in pairs if p.grad is not None]
+            lists = [gradients, [p for p, _ in pairs], *([state[name] for _, state in pairs] for name in rule.state)]
+            if (members := group["members"]) > 1:
+                lists = [[x.unflatten(0, (members, -1)) for x in xs] for xs in lists]
+            g, w, *own = lists
+            yield Terms(g, w, dict(zip(rule.state, own, strict=True)), t, members > 1, rule.corrections(settings, t))
 
-    def terms(self, params: Tensors, rule: Rule, members: int) -> Terms:
-        """What the rule sees of these parameters; in a fleet (K n, ...) as (K, n, ...)."""
-        gradients: Tensors = [p.grad for p in params if p.grad is not None]
-        lists = [gradients, params, *([self.state[p][name] for p in params] for name in rule.state)]
-        if members > 1:
-            lists = [[x.unflatten(0, (members, -1)) for x in xs] for xs in lists]
-        g, w, *state = lists
-        return Terms(g, w, dict(zip(rule.state, state, strict=True)), fleet=members > 1)
+
+def counted(group: dict[str, Any], pairs: Pairs) -> Mapping[int | Tensor, Pairs]:
+    """Parameters with their state, by the number of their steps, this one included: some may have missed steps."""
+    if group["capturable"] and pairs:
+        group["step"] += 1
+        return {group["step"]: pairs}
+    by_step: dict[int | Tensor, Pairs] = {}
+    for pair in pairs:
+        pair[1]["step"] += 1
+        by_step.setdefault(pair[1]["step"], []).append(pair)
+    return by_step
 
 
 def update(rule: Rule, terms: Terms, settings: Mapping[str, Any]) -> None:

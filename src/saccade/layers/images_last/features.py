@@ -1,13 +1,13 @@
 """Dense layers, images last."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from saccade.layers.images_last import feature_loops
-from saccade.layers.images_last.in_turn import Gradients, Kept, Own, Shape, bias_of
-from saccade.layers.images_last.region import run
-from saccade.layers.images_last.sums import ROWS, WIDE, groups
+from saccade.layers.images_last.in_turn import Own
+from saccade.layers.images_last.passage import Kept, Weights
+from saccade.layers.images_last.program import Array, Buffer, Outside, Shape, Tape
+from saccade.layers.images_last.sums import ROWS
 
 SMALL = 2**17  # numbers of a weight: larger ones do not stay in a core's cache, for which torch's kernels take care
 
@@ -27,23 +27,19 @@ class Dense(Own, nn.Linear):
     def plain(self, x: Tensor) -> Tensor:
         return nn.Linear.forward(self, x)
 
-    def ahead(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        outputs = weight.shape[0]
-        out = x.new_empty(outputs, x.shape[1])
-        tensors = x, weight.contiguous(), bias_of(weight, bias), out
-        run(feature_loops.affine, tensors, (self.rectified,), groups(outputs))
-        return out, Kept((x, out) if self.rectified else (x,))
+    def ahead(self, tape: Tape, x: Array | Outside, weights: Weights) -> tuple[Array, Kept]:
+        x = tape.inside(x)
+        out = tape.floats(weights.weight.shape[0], x.shape[1])
+        tape.call(feature_loops.affine, (x, weights.weight, weights.bias, out), (self.rectified,))
+        return out, (x, out)
 
-    def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
-        x, out, weight = kept.tensors[0], kept.tensors[-1] if self.rectified else gradient, weight.contiguous()
-        (outputs, inputs), images = weight.shape, x.shape[1]
-        passed, turned, of_bias = torch.empty_like(gradient), x.new_empty(images, inputs), x.new_empty(outputs)
-        tensors = gradient, out, x, passed, turned, of_bias
-        run(feature_loops.prepare, tensors, (self.rectified,), outputs + -(-inputs // feature_loops.TOGETHER))
-        of_x, of_weight, zeros = torch.empty_like(x), torch.empty_like(weight), x.new_zeros(ROWS)
-        pieces = groups(inputs) + groups(outputs) * -(-inputs // WIDE)
-        run(feature_loops.affine_gradients, (passed, weight, turned, zeros, of_x, of_weight), (), pieces)
-        return of_x, of_weight, of_bias
+    def back(self, tape: Tape, gradient: Array, weights: Weights, kept: Kept) -> Array | None:
+        x, out = kept
+        passed, turned, of_x = tape.floats(*out.shape), tape.floats(*x.shape[::-1]), tape.floats(*x.shape)
+        tape.call(feature_loops.prepare, (gradient, out, x, passed, turned, weights.of_bias), (self.rectified,))
+        zeros = Array(Buffer.ZEROS, 0, (ROWS,))
+        tape.call(feature_loops.affine_gradients, (passed, weights.weight, turned, zeros, of_x, weights.of_weight))
+        return of_x
 
 
 class DenseRelu(Dense):

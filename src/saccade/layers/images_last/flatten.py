@@ -1,8 +1,12 @@
 """Maps as features, images last: the same memory."""
 
+from math import prod
+
 from torch import Tensor, nn
 
-from saccade.layers.images_last.in_turn import Gradients, Kept, Own, Shape
+from saccade.layers.images_last.in_turn import Own
+from saccade.layers.images_last.passage import Kept, Weights
+from saccade.layers.images_last.program import Array, Outside, Shape, Tape
 
 
 class Flattening(Own):
@@ -11,11 +15,12 @@ class Flattening(Own):
     weight = bias = None
     COMPUTES = False
 
-    def ahead(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        return x.view(-1, x.shape[-1]), Kept(shape=tuple(x.shape))
+    def ahead(self, tape: Tape, x: Array | Outside, weights: Weights) -> tuple[Array, Kept]:
+        x = tape.inside(x)
+        return x._replace(shape=flat(x.shape)), (x,)
 
-    def back(self, gradient: Tensor, weight: Tensor | None, kept: Kept, wanted: bool) -> Gradients:
-        return gradient.view(kept.shape), None, None
+    def back(self, tape: Tape, gradient: Array, weights: Weights, kept: Kept) -> Array | None:
+        return gradient._replace(shape=kept[0].shape)
 
 
 class Flatten(Flattening, nn.Flatten):
@@ -26,7 +31,7 @@ class Flatten(Flattening, nn.Flatten):
         return type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
 
     def given(self, shape: Shape, weight: Tensor | None) -> Shape | None:
-        return _flat(shape) if len(shape) == 4 else shape
+        return flat(shape)
 
     def plain(self, x: Tensor) -> Tensor:
         return nn.Flatten.forward(self, x)
@@ -37,12 +42,11 @@ class AveragePoolFlatten(Flattening, nn.AdaptiveAvgPool2d):
 
     def given(self, shape: Shape, weight: Tensor | None) -> Shape | None:
         wanted = self.output_size if isinstance(self.output_size, tuple) else (self.output_size,) * 2
-        return _flat(shape) if len(shape) == 4 and shape[1:3] == wanted else None
+        return flat(shape) if len(shape) == 4 and shape[1:3] == wanted else None
 
     def plain(self, x: Tensor) -> Tensor:
         return nn.AdaptiveAvgPool2d.forward(self, x).flatten(1)
 
 
-def _flat(shape: Shape) -> Shape:
-    maps, height, width, images = shape
-    return maps * height * width, images
+def flat(shape: Shape) -> Shape:
+    return prod(shape[:-1]), shape[-1]

@@ -3,20 +3,20 @@
 A row of W * N numbers is what a vector unit likes: position x of all N images, then position x + 1. A shift by one pixel is
 a shift by N numbers, so a convolution of any size is a sum of shifted rows, each times one weight.
 
-Each public function is a region: see region.py. Indices in inner loops are unsigned: numba lets signed ones count from the
+Each public function is a kernel of a block: see arguments.py. Indices in inner loops are unsigned: numba lets signed ones count from the
 end, and the test for that keeps a loop from being vectorized.
 """
 
 # mypy: disable-error-code="no-untyped-def"
 
 import numpy as np
+from numba.cpython.unsafe.tuple import tuple_setitem
 
 from saccade.kernels import kernel
-from saccade.layers.images_last.region import codes, floats, next_part, number, place, sides
+from saccade.layers.images_last.arguments import codes, floats, number, place, sides
+from saccade.layers.images_last.products import TAPS, summed_products
 from saccade.layers.images_last.sums import NO_LEAST, ROWS, SIZE, group, weighted_sums
 
-# Numbers of a weight's gradient that are summed at once, for two maps: ten multiply-adds for seven loads
-AT_ONCE = 5
 NOTHING = np.uint8(4)  # instead of a corner 0 to 3: no number of the four was positive
 POSITIONS = 128  # numbers of a row that are pooled together, where maps are so wide
 
@@ -29,7 +29,7 @@ def _reach(at, padding, kernel_side, side):
 
 
 def correlate(address):
-    """x, weight, bias, out. out = bias + the cross-correlation of x with weight, stride 1; parts of H' times groups.
+    """x, weight, bias, out. out = bias + the cross-correlation of x with weight, stride 1.
 
     x: (C, H, W, N). weight: (O, C, R, S). bias: (O,). out: (O, H', W', N), where H' = H - R + 1 and W' = W - S + 1.
     """
@@ -37,20 +37,16 @@ def correlate(address):
     (_, rows, width, _), size, groups = sides(address, 3), channels * tall * wide, (maps + ROWS - 1) // ROWS
     line, row = length * images, width * images
     taps = (channels, tall, wide), (height * line, line, images), (tall * wide, wide, 1)
-    start, stop = next_part(address)
-    while start < stop:
-        for piece in range(start, stop):
-            y, (o, some) = piece // groups, group(piece % groups, maps)
+    for y in range(rows):
+        for piece in range(groups):
+            o, some = group(piece, maps)
             x, weight = place(address, 0) + SIZE * y * line, place(address, 1) + SIZE * o * size
             bias, out = place(address, 2) + SIZE * o, place(address, 3) + SIZE * (o * rows + y) * row
             weighted_sums(x, weight, bias, out, taps, (size, rows * row), (some, row), NO_LEAST)
-        start, stop = next_part(address)
 
 
 def correlate_relu_pool(address):
     """x, weight, bias, out, which. `pool` of the positive part of `correlate`, of which some columns of two rows are held.
-
-    Parts of H' times groups of maps.
 
     out, which: (O, H', W', N), where H' = (H - R + 1) // 2 and W' = (W - S + 1) // 2.
     """
@@ -59,10 +55,9 @@ def correlate_relu_pool(address):
     line, most = length * images, max(1, POSITIONS // (2 * images))
     taps = (channels, tall, wide), (height * line, line, images), (tall * wide, wide, 1)
     out, which, held = floats(address, 3), codes(address, 4), np.empty(ROWS * 4 * most * images, np.float32)
-    start, stop = next_part(address)
-    while start < stop:
-        for piece in range(start, stop):
-            y, (o, some) = piece // groups, group(piece % groups, maps)
+    for y in range(rows):
+        for piece in range(groups):
+            o, some = group(piece, maps)
             weight, bias = place(address, 1) + SIZE * o * size, place(address, 2) + SIZE * o
             for z in range(0, width, most):
                 columns = min(most, width - z)
@@ -74,11 +69,10 @@ def correlate_relu_pool(address):
                 for r in range(some):
                     to = (((o + r) * rows + y) * width + z) * images
                     _pool_rows(held, 2 * r * row, row, np.float32(0), out, which, to, (columns, images))
-        start, stop = next_part(address)
 
 
 def spread(address):
-    """gradient, weight, zeros, out; above, before. The gradient of what `correlate` read; parts of H times groups of C.
+    """gradient, weight, zeros, out; above, before. The gradient of what `correlate` read.
 
     gradient: (O, H', W', N) of what it gave. weight: (O, C, R, S). zeros: (ROWS,). out: (C, H, W, N), without the `above`
     rows and `before` columns of padding on each side.
@@ -86,10 +80,9 @@ def spread(address):
     (maps, rows, columns, images), (_, channels, tall, wide) = sides(address, 0), sides(address, 1)
     (_, height, width, _), size, groups = sides(address, 3), tall * wide, (channels + ROWS - 1) // ROWS
     above, before, line = number(address, 0), number(address, 1), columns * images
-    start, stop = next_part(address)
-    while start < stop:
-        for piece in range(start, stop):
-            y, (c, some) = piece // groups, group(piece % groups, channels)
+    for y in range(height):
+        for piece in range(groups):
+            c, some = group(piece, channels)
             many, dy = _reach(y, above, tall, rows)
             z = 0
             while z < width:
@@ -103,41 +96,30 @@ def spread(address):
                 steps = size, height * width * images
                 weighted_sums(x, weight, place(address, 2), out, taps, steps, (some, together * images), NO_LEAST)
                 z += together
-        start, stop = next_part(address)
 
 
 def correlate_weight(address):
-    """x, gradient, out. The gradient of a weight; parts of pairs of maps times groups of AT_ONCE weights of a map.
+    """x, gradient, out. The gradient of a weight.
 
     x: (C, H, W, N) as `correlate` met it. gradient: (O, H', W', N) of what it gave. out: (O, C, R, S).
     """
-    x, gradient, out = floats(address, 0), floats(address, 1), floats(address, 2)
     (_, height, length, images), (_, rows, columns, _) = sides(address, 0), sides(address, 1)
-    (maps, channels, tall, wide), row, width = sides(address, 2), np.uintp(length * images), np.uintp(columns * images)
-    size, groups = channels * tall * wide, (channels * tall * wide + AT_ONCE - 1) // AT_ONCE
-    start, stop = next_part(address)
-    while start < stop:
-        for piece in range(start, stop):
-            t, o = piece % groups * AT_ONCE, piece // groups * 2
-            p = min(o + 1, maps - 1)  # the last of an odd number is computed twice
-            places = np.empty(AT_ONCE, np.uintp)
-            for j in range(AT_ONCE):
-                k = min(t + j, size - 1)
-                places[j] = ((k // (tall * wide) * height + k // wide % tall) * length + k % wide) * images
-            p0, p1, p2, p3, p4 = places[0], places[1], places[2], places[3], places[4]
-            a0 = a1 = a2 = a3 = a4 = b0 = b1 = b2 = b3 = b4 = np.float32(0)
-            for y in range(rows):
-                of, beside = np.uintp((o * rows + y) * width), np.uintp((p * rows + y) * width)
-                for i in range(width):
-                    v0, v1, v2, v3, v4 = x[p0 + i], x[p1 + i], x[p2 + i], x[p3 + i], x[p4 + i]
-                    g, h = gradient[of + i], gradient[beside + i]
-                    a0, a1, a2, a3, a4 = a0 + g * v0, a1 + g * v1, a2 + g * v2, a3 + g * v3, a4 + g * v4
-                    b0, b1, b2, b3, b4 = b0 + h * v0, b1 + h * v1, b2 + h * v2, b3 + h * v3, b4 + h * v4
-                p0, p1, p2, p3, p4 = p0 + row, p1 + row, p2 + row, p3 + row, p4 + row
-            for j in range(min(AT_ONCE, size - t)):
-                out[o * size + t + j] = (a0, a1, a2, a3, a4)[j]
-                out[p * size + t + j] = (b0, b1, b2, b3, b4)[j]
-        start, stop = next_part(address)
+    (maps, channels, tall, wide), width = sides(address, 2), columns * images
+    size, steps = channels * tall * wide, (rows * width, width, length * images, channels * tall * wide)
+    o = 0
+    while o < maps:
+        done, gradient, out = 0, place(address, 1) + SIZE * o * rows * width, place(address, 2) + SIZE * o * size
+        for t in range(0, size, TAPS):
+            taps = (t, min(t + 1, size - 1), min(t + 2, size - 1), min(t + 3, size - 1), min(t + 4, size - 1))
+            xs = (0, 0, 0, 0, 0)
+            outs = (0, 0, 0, 0, 0)
+            for j in range(TAPS):
+                k = taps[j]
+                line = k // (tall * wide) * height + k // wide % tall
+                xs = tuple_setitem(xs, j, place(address, 0) + SIZE * (line * length + k % wide) * images)
+                outs = tuple_setitem(outs, j, out + SIZE * k)
+            done = summed_products(gradient, xs, outs, steps, (maps - o, rows, width))
+        o += done
 
 
 @kernel
@@ -164,45 +146,39 @@ def _pool_rows(x, first, row, least, out, which, to, shape):  # noqa: PLR0913
 
 
 def pool(address):
-    """x, out, which. The largest of each 2 x 2 numbers and which of the four it is, 0 to 3 by rows; parts of C.
+    """x, out, which. The largest of each 2 x 2 numbers and which of the four it is, 0 to 3 by rows.
 
     The first of equal ones; NaN is the largest, as in torch.max_pool2d. x: (C, H, W, N). out, which:
     (C, H // 2, W // 2, N).
     """
     x, out, which = floats(address, 0), floats(address, 1), codes(address, 2)
-    (_, height, length, images), (_, tall, wide, _) = sides(address, 0), sides(address, 1)
+    (maps, height, length, images), (_, tall, wide, _) = sides(address, 0), sides(address, 1)
     row = length * images
-    start, stop = next_part(address)
-    while start < stop:
-        for c in range(start, stop):
-            for y in range(tall):
-                first, to = (c * height + 2 * y) * row, (c * tall + y) * wide * images
-                _pool_rows(x, first, row, np.float32(np.nan), out, which, to, (wide, images))
-        start, stop = next_part(address)
+    for c in range(maps):
+        for y in range(tall):
+            first, to = (c * height + 2 * y) * row, (c * tall + y) * wide * images
+            _pool_rows(x, first, row, np.float32(np.nan), out, which, to, (wide, images))
 
 
 def unpool(address):
-    """gradient, out, which, sums. The gradient where `which` says, else 0; parts of C.
+    """gradient, out, which, sums. The gradient where `which` says, else 0.
 
     gradient, which: (C, H // 2, W // 2, N). out: (C, H, W, N). sums: (C,), of each map of out.
     """
     gradient, out, which, sums = floats(address, 0), floats(address, 1), codes(address, 2), floats(address, 3)
-    (_, tall, wide, images), (_, height, length, _) = sides(address, 0), sides(address, 1)
-    start, stop = next_part(address)
-    while start < stop:
-        for line in range(start * height, stop * height):  # what lies beside or below the corners
-            end = (line + 1) * length * images
-            out[end - (length - 2 * wide if line % height < 2 * tall else length) * images : end] = 0
-        for c in range(start, stop):
-            total, first = np.float32(0), np.uintp(c * tall * wide * images)
-            for i in range(np.uintp(tall * wide * images)):
-                total += gradient[first + i] if which[first + i] != NOTHING else np.float32(0)
-            sums[c] = total
-        for k in range(start * tall * wide, stop * tall * wide):
-            c, y, z = k // (tall * wide), k // wide % tall, k % wide
-            of = np.uintp(k * images)
-            for corner in range(4):  # a loop each: two that write to one array are not vectorized
-                to = np.uintp(((c * height + 2 * y + corner // 2) * length + 2 * z + corner % 2) * images)
-                for i in range(np.uintp(images)):
-                    out[to + i] = gradient[of + i] if which[of + i] == corner else np.float32(0)
-        start, stop = next_part(address)
+    (maps, tall, wide, images), (_, height, length, _) = sides(address, 0), sides(address, 1)
+    for line in range(maps * height):  # what lies beside or below the corners
+        end = (line + 1) * length * images
+        out[end - (length - 2 * wide if line % height < 2 * tall else length) * images : end] = 0
+    for c in range(maps):
+        total, first = np.float32(0), np.uintp(c * tall * wide * images)
+        for i in range(np.uintp(tall * wide * images)):
+            total += gradient[first + i] if which[first + i] != NOTHING else np.float32(0)
+        sums[c] = total
+    for k in range(maps * tall * wide):
+        c, y, z = k // (tall * wide), k // wide % tall, k % wide
+        of = np.uintp(k * images)
+        for corner in range(4):  # a loop each: two that write to one array are not vectorized
+            to = np.uintp(((c * height + 2 * y + corner // 2) * length + 2 * z + corner % 2) * images)
+            for i in range(np.uintp(images)):
+                out[to + i] = gradient[of + i] if which[of + i] == corner else np.float32(0)

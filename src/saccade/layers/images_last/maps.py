@@ -1,13 +1,14 @@
 """Convolution and pooling of small maps, images last."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from saccade.layers.images_last import map_loops
-from saccade.layers.images_last.in_turn import Gradients, Kept, Own, Shape, bias_of
-from saccade.layers.images_last.region import run
-from saccade.layers.images_last.sums import ROWS, groups
+from saccade.layers.images_last.copies import map_sums
+from saccade.layers.images_last.in_turn import Own
+from saccade.layers.images_last.passage import Kept, Weights
+from saccade.layers.images_last.program import Array, Buffer, Outside, Shape, Tape
+from saccade.layers.images_last.sums import ROWS
 
 FEW = 32  # channels read by a convolution: with more of them torch's kernels are the faster ones
 
@@ -35,42 +36,35 @@ class Convolution(Own, nn.Conv2d):
         return above, before
 
     def given(self, shape: Shape, weight: Tensor) -> Shape | None:
-        (maps, channels, tall, wide), (above, before) = weight.shape, self.around
-        if len(shape) != 4 or shape[0] != channels:
+        above, before = self.around
+        if len(shape) != 4 or shape[0] != weight.shape[1]:
             return None
-        height, width = shape[1] + 2 * above - tall + 1, shape[2] + 2 * before - wide + 1
-        return (maps, height, width, shape[3]) if min(height, width) > 0 else None
+        channels, height, width, images = shape
+        found = correlated((channels, height + 2 * above, width + 2 * before, images), tuple(weight.shape))
+        return found if min(found[1:3]) > 0 else None
 
     def plain(self, x: Tensor) -> Tensor:
         return nn.Conv2d.forward(self, x)
 
-    def padded(self, x: Tensor) -> Tensor:
-        above, before = self.around
-        return functional.pad(x, (0, 0, before, before, above, above)) if above or before else x
+    def ahead(self, tape: Tape, x: Array | Outside, weights: Weights) -> tuple[Array, Kept]:
+        padded = tape.inside(x, self.around)
+        out = tape.floats(*correlated(padded.shape, weights.weight.shape))
+        tape.call(map_loops.correlate, (padded, weights.weight, weights.bias, out))
+        return out, (padded,)
 
-    def ahead(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        shape = Convolution.given(self, tuple(x.shape), weight)
-        assert shape is not None
-        x, out = self.padded(x), x.new_empty(shape)
-        tensors = x, weight.contiguous(), bias_of(weight, bias), out
-        run(map_loops.correlate, tensors, (), shape[1] * groups(shape[0]))
-        return out, Kept((x,))
+    def back(self, tape: Tape, gradient: Array, weights: Weights, kept: Kept) -> Array | None:
+        tape.call(map_sums, (gradient, weights.of_bias))
+        return self.gradients(tape, gradient, weights, kept[0])
 
-    def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
-        return *self.gradients(gradient, weight, kept.tensors[0], wanted), gradient.sum((1, 2, 3))
-
-    def gradients(self, gradient: Tensor, weight: Tensor, x: Tensor, wanted: bool) -> tuple[Tensor | None, Tensor]:
-        """Of x, which is padded here, if that is wanted, and of the weight."""
-        weight, of_x, of_weight = weight.contiguous(), None, torch.empty_like(weight, memory_format=torch.contiguous_format)
-        if wanted:
-            channels, height, width, images = x.shape
-            above, before = self.around
-            of_x = x.new_empty(channels, height - 2 * above, width - 2 * before, images)
-            tensors = gradient, weight, weight.new_zeros(ROWS), of_x
-            run(map_loops.spread, tensors, (above, before), of_x.shape[1] * groups(channels))
-        pieces = -(-weight.shape[0] // 2) * -(-weight[0].numel() // map_loops.AT_ONCE)
-        run(map_loops.correlate_weight, (x, gradient, of_weight), (), pieces)
-        return of_x, of_weight
+    def gradients(self, tape: Tape, gradient: Array, weights: Weights, padded: Array) -> Array | None:
+        """Of the weight, and of x if that is wanted."""
+        tape.call(map_loops.correlate_weight, (padded, gradient, weights.of_weight))
+        if not tape.wanted:
+            return None
+        (channels, height, width, images), (above, before) = padded.shape, self.around
+        of_x, zeros = tape.floats(channels, height - 2 * above, width - 2 * before, images), Array(Buffer.ZEROS, 0, (ROWS,))
+        tape.call(map_loops.spread, (gradient, weights.weight, zeros, of_x), (above, before))
+        return of_x
 
 
 class ConvolutionReluPool(Convolution):
@@ -78,25 +72,23 @@ class ConvolutionReluPool(Convolution):
 
     def given(self, shape: Shape, weight: Tensor) -> Shape | None:
         found = super().given(shape, weight)
-        return _halved(found) if found else None
+        return halved(found) if found and min(found[1:3]) > 1 else None
 
     def plain(self, x: Tensor) -> Tensor:
         return functional.max_pool2d(functional.relu(super().plain(x)), 2)
 
-    def ahead(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        between = Convolution.given(self, tuple(x.shape), weight)
-        assert between is not None
-        out = x.new_empty(_halved(between) or ())
-        x, which = self.padded(x), torch.empty_like(out, dtype=torch.uint8)
-        tensors = x, weight.contiguous(), bias_of(weight, bias), out, which
-        run(map_loops.correlate_relu_pool, tensors, (), out.shape[1] * groups(out.shape[0]))
-        return out, Kept((x, which), between)
+    def ahead(self, tape: Tape, x: Array | Outside, weights: Weights) -> tuple[Array, Kept]:
+        padded = tape.inside(x, self.around)
+        shape = halved(correlated(padded.shape, weights.weight.shape))
+        out, which = tape.floats(*shape), tape.codes(*shape)
+        tape.call(map_loops.correlate_relu_pool, (padded, weights.weight, weights.bias, out, which))
+        return out, (padded, which)
 
-    def back(self, gradient: Tensor, weight: Tensor, kept: Kept, wanted: bool) -> Gradients:
-        (x, which), between = kept
-        whole, of_bias = gradient.new_empty(between), gradient.new_empty(between[0])
-        run(map_loops.unpool, (gradient, whole, which, of_bias), (), between[0])
-        return *self.gradients(whole, weight, x, wanted), of_bias
+    def back(self, tape: Tape, gradient: Array, weights: Weights, kept: Kept) -> Array | None:
+        padded, which = kept
+        whole = tape.floats(*correlated(padded.shape, weights.weight.shape))
+        tape.call(map_loops.unpool, (gradient, whole, which, weights.of_bias))
+        return self.gradients(tape, whole, weights, padded)
 
 
 class MaxPool(Own, nn.MaxPool2d):
@@ -111,25 +103,31 @@ class MaxPool(Own, nn.MaxPool2d):
         numbers = (module.kernel_size, module.stride, module.padding, module.dilation)
         return all(each in (number, (number, number)) for each, number in zip(numbers, (2, 2, 0, 1), strict=True))
 
-    def given(self, shape: Shape, weight: Tensor) -> Shape | None:
-        return _halved(shape) if len(shape) == 4 else None
+    def given(self, shape: Shape, weight: Tensor | None) -> Shape | None:
+        return halved(shape) if len(shape) == 4 and min(shape[1:3]) > 1 else None
 
     def plain(self, x: Tensor) -> Tensor:
         return nn.MaxPool2d.forward(self, x)
 
-    def ahead(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Kept]:
-        out = x.new_empty(_halved(tuple(x.shape)) or ())
-        which = torch.empty_like(out, dtype=torch.uint8)
-        run(map_loops.pool, (x, out, which), (), x.shape[0])
-        return out, Kept((which,), tuple(x.shape))
+    def ahead(self, tape: Tape, x: Array | Outside, weights: Weights) -> tuple[Array, Kept]:
+        x = tape.inside(x)
+        out, which = tape.floats(*halved(x.shape)), tape.codes(*halved(x.shape))
+        tape.call(map_loops.pool, (x, out, which))
+        return out, (x, which)
 
-    def back(self, gradient: Tensor, weight: Tensor | None, kept: Kept, wanted: bool) -> Gradients:
-        (which,), shape = kept
-        out, sums = gradient.new_empty(shape), gradient.new_empty(shape[0])
-        run(map_loops.unpool, (gradient, out, which, sums), (), shape[0])
-        return out, None, None
+    def back(self, tape: Tape, gradient: Array, weights: Weights, kept: Kept) -> Array | None:
+        x, which = kept
+        of_x, sums = tape.floats(*x.shape), tape.floats(x.shape[0])
+        tape.call(map_loops.unpool, (gradient, of_x, which, sums))
+        return of_x
 
 
-def _halved(shape: Shape) -> Shape | None:
+def correlated(padded: Shape, weight: Shape) -> Shape:
+    """The shape of what a convolution of stride 1 gives."""
+    (maps, _, tall, wide), (_, height, width, images) = weight, padded
+    return maps, height - tall + 1, width - wide + 1, images
+
+
+def halved(shape: Shape) -> Shape:
     maps, height, width, images = shape
-    return (maps, height // 2, width // 2, images) if min(height, width) > 1 else None
+    return maps, height // 2, width // 2, images

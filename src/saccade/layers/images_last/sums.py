@@ -28,12 +28,12 @@ REGISTERS = {"avx512f": (16, 4), "avx": (8, 2)}
 LANES, VECTORS = next((found for name, found in REGISTERS.items() if llvm.get_host_cpu_features().get(name)), (4, 4))
 ROWS = 6
 WIDE = LANES * VECTORS  # numbers of a row in one tile
-WIDTHS = sorted({(LANES, VECTORS), (LANES, 1), (4, 1), (1, 1)}, reverse=True)
+WIDTHS = sorted({(LANES, VECTORS), (LANES, 2), (LANES, 1), (4, 1), (1, 1)}, reverse=True)
 LOOPS = 3  # over taps, one in the other
 NO_LEAST = np.float32(-np.inf)
 
 
-class _Tile:
+class Tile:
     """Code for sums that stay in registers: `rows` times `vectors` of `lanes` each. Addresses are numbers of bytes."""
 
     def __init__(self, builder: ir.IRBuilder, rows: int, lanes: int, vectors: int):
@@ -54,6 +54,10 @@ class _Tile:
     def beyond(self, address: Any, numbers: Any) -> Any:
         return self.builder.add(address, self.builder.mul(numbers, WORD(SIZE)))
 
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        name, function = f"llvm.fmuladd.v{self.lanes}f32", ir.FunctionType(self.kind, [self.kind] * 3)
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function, name), [a, b, c])
+
     def vectors_at(self, address: Any) -> list[Any]:
         """Addresses of the vectors of a row that begins here."""
         return [self.beyond(address, WORD(self.lanes * v)) for v in range(len(self.sums[0]))]
@@ -66,13 +70,11 @@ class _Tile:
 
     def add(self, x: Any, weights: Any, step: Any) -> None:
         """One tap: the weights of the rows lie `step` numbers apart."""
-        name, function = f"llvm.fmuladd.v{self.lanes}f32", ir.FunctionType(self.kind, [self.kind] * 3)
-        multiply_add = cgutils.get_or_insert_function(self.builder.module, function, name)
         vectors = [self.load(each, self.kind) for each in self.vectors_at(x)]
         for row in self.sums:
             weight = self.filled(self.load(weights, FLOAT))
             for each, vector in zip(row, vectors, strict=True):
-                self.builder.store(self.builder.call(multiply_add, [weight, vector, self.builder.load(each)]), each)
+                self.builder.store(self.multiply_add(weight, vector, self.builder.load(each)), each)
             weights = self.beyond(weights, step)
 
     def add_all(self, x: Any, weights: Any, step: Any, loops: Any) -> None:
@@ -105,7 +107,7 @@ def _rows(rows: int) -> Callable[..., None]:
             loops = [cgutils.unpack_tuple(builder, each, LOOPS) for each in cgutils.unpack_tuple(builder, taps, 3)]
             next_weight, next_row = cgutils.unpack_tuple(builder, steps, 2)
             for lanes, vectors in WIDTHS:
-                tile, width = _Tile(builder, rows, lanes, vectors), WORD(lanes * vectors)
+                tile, width = Tile(builder, rows, lanes, vectors), WORD(lanes * vectors)
                 tiles = builder.sdiv(count, width)
                 with cgutils.for_range(builder, tiles) as along:
                     done = builder.mul(along.index, width)

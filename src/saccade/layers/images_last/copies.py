@@ -1,0 +1,53 @@
+"""What goes between torch's tensors and blocks of images, and sums. Each function is a kernel: see arguments.py."""
+
+# mypy: disable-error-code="no-untyped-def"
+
+import numpy as np
+
+from saccade.layers.images_last.arguments import floats, number, sides
+
+
+def laid(address):
+    """x, out; four strides of x, four of out, above, before. out = x with so many rows and columns of zeros around it.
+
+    x: (C, H, W, N). out: (C, H + 2 above, W + 2 before, N). Strides are in numbers.
+    """
+    (channels, height, width, images), (_, rows, columns, _) = sides(address, 0), sides(address, 1)
+    x, out, above, before = floats(address, 0), floats(address, 1), number(address, 8), number(address, 9)
+    step, stride = np.uintp(number(address, 3)), np.uintp(number(address, 7))
+    for c in range(channels):
+        for y in range(rows):
+            for z in range(columns):
+                line, column = y - above, z - before
+                to = np.uintp(c * number(address, 4) + y * number(address, 5) + z * number(address, 6))
+                if not (0 <= line < height and 0 <= column < width):
+                    for i in range(np.uintp(images)):
+                        out[to + i * stride] = 0
+                    continue
+                of = np.uintp(c * number(address, 0) + line * number(address, 1) + column * number(address, 2))
+                if step == 1 and stride == 1:
+                    for i in range(np.uintp(images)):
+                        out[to + i] = x[of + i]
+                else:
+                    for i in range(np.uintp(images)):
+                        out[to + i * stride] = x[of + i * step]
+
+
+def map_sums(address):
+    """x, sums. x: (C, H, W, N). sums: (C,)."""
+    x, sums, (maps, height, width, images) = floats(address, 0), floats(address, 1), sides(address, 0)
+    for c in range(maps):
+        total, first = np.float32(0), np.uintp(c * height * width * images)
+        for i in range(np.uintp(height * width * images)):
+            total += x[first + i]
+        sums[c] = total
+
+
+def added(address):
+    """parts, out; how many parts, numbers from one to the next. out: (n,), their sum."""
+    parts, out, count, step = floats(address, 0), floats(address, 1), number(address, 0), np.uintp(number(address, 1))
+    for i in range(np.uintp(len(out))):
+        out[i] = parts[i]
+    for k in range(1, count):
+        for i in range(np.uintp(len(out))):
+            out[i] += parts[np.uintp(k) * step + i]
