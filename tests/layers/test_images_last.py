@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saccade.layers.images_last import images_last, suits
-from saccade.layers.images_last.passage import strides_of
 from saccade.layers.images_last.maps import Convolution, ConvolutionReluPool, MaxPool
+from saccade.layers.images_last.passage import strides_of
 from saccade.zoo import find
 from saccade.zoo.network import ConvNet
 

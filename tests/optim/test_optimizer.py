@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from optim.digits import batch_loss, network, trained
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from saccade.optim.blocks import BLOCK
 from saccade.optim.groups import decay_groups, vectors_apart
@@ -194,6 +195,22 @@ def test_torchs_schedulers_steer_it_as_they_steer_torchs(name: str) -> None:
             scheduler.step()
         ends.append(torch.cat([p.detach().flatten() for p in params]))
     assert torch.equal(*ends)
+
+
+def test_hooks_see_its_steps_and_profilers_its_name() -> None:
+    params, seen = [nn.Parameter(w) for w in starts(0)], []
+    optimizer = Optimizer(params)
+    optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
+    handle = optimizer.register_step_post_hook(lambda *_: seen.append("after"))
+    walk(optimizer, params, range(1))
+    handle.remove()
+    with register_optimizer_step_post_hook(lambda *_: seen.append("after any")):
+        walk(optimizer, params, range(1, 2))
+    assert seen == ["before", "after", "before", "after any"]
+    other = Optimizer([nn.Parameter(w) for w in starts(1)])
+    with torch.profiler.profile() as profile:
+        walk(other, other.param_groups[0]["params"], range(1))
+    assert "Optimizer.step#Optimizer.step" in {event.key for event in profile.key_averages()}
 
 
 @pytest.mark.parametrize("rule", ["momentum", "adam"])

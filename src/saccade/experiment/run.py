@@ -38,7 +38,7 @@ Record = dict[str, Any]
 # from and its plan are in the checkpoint, and how often it is kept decides no bit
 FREE = ("data", "weights", "plan.device", "checkpoint.seconds")
 GUESSING = 0.01  # of the loss of equal chances, within which a loss is one
-WORTH_COMPILING = 30_000  # images to train on, for kernels that take some five seconds, once on a machine
+WORTH_COMPILING = 30_000  # images to train on, for kernels that take some seven seconds, once on a machine
 
 
 @dataclass(frozen=True)

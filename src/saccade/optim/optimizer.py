@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import profiler
+from torch.optim import optimizer
 
 from saccade.errors import InputError, suggestion
 from saccade.optim.blocks import blocks
@@ -22,6 +24,20 @@ def unwrapped(name: str) -> Any:
     return getattr(torch.optim.Optimizer, name).__wrapped__
 
 
+def watched_where_asked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """With torch's wrapper for hooks and profilers only where there are any: it takes longer than LeNet-5's update."""
+    watched = torch.optim.Optimizer.profile_hook_step(step)
+
+    @wraps(step)
+    def wrapper(self: torch.optim.Optimizer, closure: Callable[[], Any] | None = None) -> Any:
+        hooks = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks, *HOOKS_OF_ALL
+        return (watched if any(hooks) or profiler._is_profiler_enabled else step)(self, closure)
+
+    vars(wrapper)["hooked"] = True  # what torch looks for before it wraps
+    return wrapper
+
+
+HOOKS_OF_ALL = optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks
 ADD, ZERO = unwrapped("add_param_group"), unwrapped("zero_grad")
 Pairs = list[tuple[Tensor, dict[str, Any]]]
 
@@ -89,6 +105,7 @@ class Optimizer(torch.optim.Optimizer):
             for p in group["params"]:
                 p.grad = None
 
+    @watched_where_asked
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient; gives the loss of the closure, where there is one."""

@@ -7,11 +7,10 @@ needs the interpreter's lock. Arrays are flat: slices and shapes multiply the ti
 
 # mypy: disable-error-code="no-untyped-def"
 
+import numpy as np
 from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic
-
-import numpy as np
 
 from saccade.kernels import kernel
 

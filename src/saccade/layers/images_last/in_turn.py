@@ -23,7 +23,7 @@ class Own(Layer):
 
     @abstractmethod
     def given(self, shape: Shape, weight: Tensor) -> Shape | None:
-        """The shape of what it gives for x of this shape, (C, H, W, N) or (I, N); None where its kernels cannot have that."""
+        """The shape of what it gives for x of this shape, (C, H, W, N) or (I, N); None where its kernels cannot do it."""
 
     @abstractmethod
     def plain(self, x: Tensor) -> Tensor:
@@ -102,6 +102,8 @@ class _InTurn(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            raise RuntimeError("the images-last form of a network has no second derivatives; take them of the network itself")
+            raise RuntimeError(
+                "the images-last form of a network has no second derivatives; take them of the network itself"
+            )
         kept, *weights = ctx.saved_tensors
         return None, *ctx.passage.back(ctx.needs_input_grad[1:], gradient, weights, kept)

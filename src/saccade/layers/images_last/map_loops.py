@@ -3,8 +3,8 @@
 A row of W * N numbers is what a vector unit likes: position x of all N images, then position x + 1. A shift by one pixel is
 a shift by N numbers, so a convolution of any size is a sum of shifted rows, each times one weight.
 
-Each public function is a kernel of a block: see arguments.py. Indices in inner loops are unsigned: numba lets signed ones count from the
-end, and the test for that keeps a loop from being vectorized.
+Each public function is a kernel of a block: see arguments.py. Indices in inner loops are unsigned: numba lets signed ones
+count from the end, and the test for that keeps a loop from being vectorized.
 """
 
 # mypy: disable-error-code="no-untyped-def"

@@ -1,7 +1,7 @@
 """Passages: batches of one shape through layers that follow one another, ahead, and their gradients back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 

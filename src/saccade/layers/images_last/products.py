@@ -55,7 +55,7 @@ def _of(maps: int) -> Callable[..., None]:
     """`summed_products` of so many maps: whole vectors, then what is left, number by number."""
 
     @intrinsic
-    def of_maps(typing, gradient, xs, outs, steps, shape):
+    def of_maps(typing, gradient, xs, outs, steps, shape):  # noqa: PLR0913 - as `summed_products`
         def codegen(context, builder, signature, arguments):
             gradient, xs, outs, steps, shape = arguments
             xs, outs = (cgutils.unpack_tuple(builder, each, TAPS) for each in (xs, outs))

@@ -1,9 +1,9 @@
 """Programs: the calls of kernels that take a batch through layers, block by block of images, on torch's threads.
 
-What Python does for a call costs as much as a small kernel. So the calls are written down once for each shape of a batch, as
-a table of words; a step adds the addresses of its tensors and hands it over. A block of images goes through all layers by
-itself, on one thread, so that what it writes stays in that core's cache, and no thread waits for another between two layers.
-How a batch is cut into blocks depends on the number of its images alone: no bit depends on the number of threads.
+What Python does for a call costs as much as a small kernel. So the calls are written down once for each shape of a batch,
+as a table of words; a step adds the addresses of its tensors and hands it over. A block of images goes through all layers
+by itself, on one thread, so that what it writes stays in that core's cache, and no thread waits for another between two
+layers. How a batch is cut into blocks depends on the number of its images alone: no bit depends on the number of threads.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -126,11 +126,11 @@ class Program:
     steps: bytes from one block to the next in a buffer, 0 where not given.
     """
 
-    def __init__(self, tapes: Sequence[Tape], steps: Mapping[Buffer, int], end: Tape | None = None):
+    def __init__(self, tapes: Sequence[Tape], steps: Mapping[int, int], end: Tape | None = None):
         calls = [[(each, i) for each in tape.calls] for i, tape in enumerate(tapes)]
         each_call = [pair for block in (*calls, [(each, 0) for each in end.calls] if end else []) for pair in block]
         self.blocks, self.size = len(tapes), len(calls[0]) * (1 + WORDS)
-        self.words = np.array([word for each, i in each_call for word in words_of(each, i, dict(steps))])
+        self.words = np.array([word for each, i in each_call for word in words_of(each, i, steps)])
         self.which = np.array([buffer for each, _ in each_call for buffer in buffers_of(each)])
         self.moved = np.flatnonzero(self.which[: self.size] == Buffer.SCRATCH)
         self.scratch = max((tape.bytes for tape in tapes if tape.room == Buffer.SCRATCH), default=0)
