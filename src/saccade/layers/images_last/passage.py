@@ -54,7 +54,11 @@ class Passage:
             self.out_shape = len(x), *end.shape[:-1]
             tape.put(end, Outside(Buffer.OUT, *lanes(self.out_shape, strides_of(self.out_shape), n)))
         self.bytes = tapes[self.blocks[0]].bytes if differentiable else 0
-        steps = {Buffer.X: SIZE * BLOCK * x.stride(0), Buffer.OUT: step_of(self.out_shape), Buffer.KEPT: self.bytes}
+        steps: dict[int, int] = {
+            Buffer.X: SIZE * BLOCK * x.stride(0),
+            Buffer.OUT: step_of(self.out_shape),
+            Buffer.KEPT: self.bytes,
+        }
         self.way_ahead = Program([tapes[n] for n in self.blocks], steps)
         self.ways_back: dict[tuple[Any, ...], Program] = {}
 
@@ -98,7 +102,7 @@ class Passage:
                 value = found
             if wanted[0]:
                 tape.put(value, Outside(Buffer.OF_X, *lanes(self.x_shape, strides_of(self.x_shape), n)))
-        steps = {Buffer.GRADIENT: SIZE * BLOCK * gradient.stride(0), Buffer.OF_X: step_of(self.x_shape)}
+        steps: dict[int, int] = {Buffer.GRADIENT: SIZE * BLOCK * gradient.stride(0), Buffer.OF_X: step_of(self.x_shape)}
         steps |= {Buffer.KEPT: self.bytes, Buffer.PARTS: SIZE * self.parts}
         return Program([tapes[n] for n in self.blocks], steps, self.summing(self.weights[i].of_weight.offset))
 
