@@ -58,13 +58,13 @@ def test_members_train_as_alone(digits: Any, tmp_path: Path, monkeypatch: pytest
     The training parts are of 203 to 205 images, so the last batch of an epoch is not of one size.
     """
     orders: dict[str, list[np.ndarray]] = {}
-    batch = Feed.batch
+    several = Feed.several
 
-    def recording(self: Feed, indices: np.ndarray) -> Any:
-        orders.setdefault(f"{now}{self.recipe.seed}{self.recipe.model_dump()}", []).append(indices)
-        return batch(self, indices)
+    def recording(self: Feed, epoch: int, first: int, order: list[np.ndarray]) -> Any:
+        orders.setdefault(f"{now}{self.recipe.seed}{self.recipe.model_dump()}", []).extend(order)
+        return several(self, epoch, first, order)
 
-    monkeypatch.setattr(Feed, "batch", recording)
+    monkeypatch.setattr(Feed, "several", recording)
     members = [Member("plain", RECIPE), *(Member(name, RECIPE.changed(**words)) for name, words in OTHERS.items())]
     members[1] = Member("seed", members[1].recipe.changed(split={"seed": 9, "validation": 0.145}))
     now = "alone"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from saccade.data.augment.step import joined
 from saccade.data.balance import balanced_order
 from saccade.data.batches import Resident, epoch_order, training_batches
 from saccade.errors import InputError
@@ -19,8 +20,8 @@ from saccade.seeds import derive
 from saccade.training.plan import Plan
 
 Batch = tuple[Tensor, Tensor]
-# Bytes of images that are made one batch after the other before the first is needed: small batches take half the time then,
-# as the processor still has at hand what makes them
+# Bytes of images that are made at once, for several batches where they are small: an operation on a few images takes longer
+# to begin than to do
 TOGETHER = 2 * 2**20
 STATISTICS_BATCHES = 100  # the statistics of batch norm are known well enough then
 
@@ -45,15 +46,29 @@ class Feed:
     def batches(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Batch]]:
         """Each batch of the epoch from the one of number `first` on, with its number."""
         order = training_batches(self.order(epoch), self.recipe.images_per_step)
-        together = max(1, TOGETHER // (order[0].size * self.prepared.preprocess.bytes))
-        for start in range(first, len(order), together):
-            some = range(start, min(start + together, len(order)))
-            yield from zip(some, [self.drawn(epoch, i, order[i]) for i in some], strict=True)
+        together = max(1, TOGETHER // (order[0].size * self.prepared.preprocess.bytes)) if self.mixing is None else 1
+        # Whichever is the first, the same ones go together: sums over more images may be taken in another order
+        for start in range(first - first % together, len(order), together):
+            some = self.several(epoch, start, order[start : start + together])
+            yield from ((i, batch) for i, batch in some if i >= first)
 
-    def drawn(self, epoch: int, number: int, indices: np.ndarray) -> Batch:
-        """These images as the batch of this number."""
-        self.generator.manual_seed(derive(self.recipe.seed, "augmentation", epoch, number))
-        return self.batch(indices)
+    def several(self, epoch: int, first: int, order: list[np.ndarray]) -> Iterator[tuple[int, Batch]]:
+        """These batches, each by draws of its own."""
+        if len(order) == 1:
+            self.seed(epoch, first)
+            yield first, self.batch(order[0])
+            return
+        draws, shape = [], self.resident.pixels.shape[1:]
+        for i, indices in enumerate(order, first):
+            self.seed(epoch, i)
+            draws.append(self.augment.draw(torch.Size((len(indices), *shape)), self.generator))
+        pixels, labels = self.resident.take(np.concatenate(order))
+        images = self.normalized(self.augment.apply(pixels, joined(draws)))
+        sizes = [len(each) for each in order]
+        yield from enumerate(zip(images.split(sizes), labels.split(sizes), strict=True), first)
+
+    def seed(self, epoch: int, batch: int) -> None:
+        self.generator.manual_seed(derive(self.recipe.seed, "augmentation", epoch, batch))
 
     def order(self, epoch: int) -> np.ndarray:
         """The training images of this epoch."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Generator, Tensor
 
 from saccade.data.augment.colour import ColorJitter, grayscale
@@ -12,7 +13,7 @@ from saccade.data.augment.noise import GaussianNoise
 from saccade.data.augment.policies import AugMix, RandAugment, TrivialAugmentWide
 from saccade.data.augment.sharpness import GaussianBlur
 from saccade.data.augment.sometimes import Sometimes
-from saccade.data.augment.step import Step, in_turn
+from saccade.data.augment.step import Draws, Step, apply, draw, in_turn
 from saccade.errors import InputError, suggestion
 
 POLICIES = {"randaugment": RandAugment, "trivialaugment": TrivialAugmentWide, "augmix": AugMix}
@@ -106,4 +107,13 @@ class Augment:
 
     def of_pixels(self, pixels: Tensor, generator: Generator) -> Tensor:
         """uint8 (B, H, W, C) as stored -> self(pixels_to_float(pixels), generator), the crop before the conversion."""
-        return in_turn(self.steps, pixels.permute(0, 3, 1, 2), generator)
+        return self.apply(pixels, self.draw(pixels.shape, generator))
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Draws:
+        """What `of_pixels` draws for images of shape (B, H, W, C)."""
+        count, height, width, channels = shape
+        return draw(self.steps, torch.Size((count, channels, height, width)), generator)
+
+    def apply(self, pixels: Tensor, draws: Draws) -> Tensor:
+        """What `of_pixels` does by these draws."""
+        return apply(self.steps, pixels.permute(0, 3, 1, 2), draws)

@@ -33,28 +33,49 @@ class Step(ABC):
         return in_turn([self], images, generator)
 
 
+Draws = Sequence[Sequence[Tensor]]  # of each step its parameters
+
+
 def in_turn(steps: Sequence[Step], images: Tensor, generator: Generator) -> Tensor:
-    """All steps on the images; what is drawn does not depend on how they are cut into pieces."""
-    shape, drawn = images.shape, []
+    """All steps on the images."""
+    return apply(steps, images, draw(steps, images.shape, generator))
+
+
+def draw(steps: Sequence[Step], shape: torch.Size, generator: Generator) -> Draws:
+    """What all steps draw for images of this shape; it does not depend on how they are cut into pieces."""
+    draws = []
     for step in steps:
-        drawn.append(step.draw(shape, generator))
+        draws.append(step.draw(shape, generator))
+        shape = step.after(shape)
+    return draws
+
+
+def joined(draws: Sequence[Draws]) -> Draws:
+    """What was drawn for some images, then for others, as for all of them."""
+    return [tuple(map(torch.cat, zip(*step, strict=True))) for step in zip(*draws, strict=True)]
+
+
+def apply(steps: Sequence[Step], images: Tensor, draws: Draws) -> Tensor:
+    """All steps by what they have drawn."""
+    shape = images.shape
+    for step in steps:
         shape = step.after(shape)
     each = 4 * max(1, shape[1:].numel())
     size = max(1, PIECE // each)
     if images.device.type != "cpu" or size >= len(images) or each * len(images) <= KEPT:
-        return _run(steps, images, drawn)
+        return _run(steps, images, draws)
     out = None
     for start in range(0, len(images), size):
         part = slice(start, start + size)
-        done = _run(steps, images[part], [[values[part] for values in each] for each in drawn])
+        done = _run(steps, images[part], [[values[part] for values in each] for each in draws])
         out = _room(shape, done) if out is None else out
         out[part] = done
     assert out is not None
     return out
 
 
-def _run(steps: Sequence[Step], images: Tensor, drawn: Sequence[Sequence[Tensor]]) -> Tensor:
-    for step, values in zip(steps, drawn, strict=True):
+def _run(steps: Sequence[Step], images: Tensor, draws: Draws) -> Tensor:
+    for step, values in zip(steps, draws, strict=True):
         images = step.apply(images, *values)
     return images
 
