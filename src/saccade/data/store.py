@@ -30,6 +30,7 @@ from saccade.events import Progress, Work
 PASSING = ("cannot be read", "too large for the memory")  # reasons that may be gone the next time
 VERSION = 5  # of the pixels that decoding and resizing give, and of the files
 LOOK_AHEAD = 64  # decoded images that may wait to be written
+WORTH_A_THREAD = 1e-3  # seconds of work: handing it over takes some 50 microseconds
 PROGRESS = 100
 CHUNK = 64  # grey images that are widened to colour at a time
 DAY = 24 * 3600
@@ -154,15 +155,25 @@ def in_threads(listing: Listing, what: str, work: Callable[[int], Result]) -> Wo
 
 
 def ordered(count: int, work: Callable[[int], Result]) -> Iterator[Result]:
-    """work(0), work(1), ... computed in threads; at most LOOK_AHEAD results are waiting, or two for each thread."""
-    threads = os.cpu_count() or 1
+    """work(0), work(1), ... computed in threads; at most LOOK_AHEAD results are waiting, or two pieces for each thread.
+
+    A thread gets one image at a time, or several if the first takes so little that handing it over would take longer.
+    """
+    start, threads = time.perf_counter(), os.cpu_count() or 1
+    first = [work(i) for i in range(min(1, count))]
+    size = max(1, min(LOOK_AHEAD // 4, int(WORTH_A_THREAD / (time.perf_counter() - start))))
+
+    def several(piece: range) -> list[Result]:
+        return [work(i) for i in piece]
+
+    yield from first
     with ThreadPoolExecutor(threads) as pool:
-        indices = iter(range(count))
-        waiting = deque(pool.submit(work, i) for i in islice(indices, max(LOOK_AHEAD, 2 * threads)))
+        pieces = (range(i, min(i + size, count)) for i in range(1, count, size))
+        waiting = deque(pool.submit(several, piece) for piece in islice(pieces, max(LOOK_AHEAD // size, 2 * threads)))
         try:
             while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(work, i) for i in islice(indices, 1))
+                yield from waiting.popleft().result()
+                waiting.extend(pool.submit(several, piece) for piece in islice(pieces, 1))
         finally:  # an interrupted build stops at once
             for future in waiting:
                 future.cancel()
@@ -303,7 +314,8 @@ class Rows:
         """One image, (side, side, 1 or 3)."""
         if pixels.shape[2] > self.channels and not self.fixed:
             self.widen()
-        self.stream.write(np.broadcast_to(pixels, (self.side, self.side, self.channels)).tobytes())
+        grey = pixels.shape[2] < self.channels
+        self.stream.write((pixels.repeat(self.channels, 2) if grey else np.ascontiguousarray(pixels)).data)
         self.count += 1
 
     def widen(self) -> None:
