@@ -12,19 +12,17 @@ from saccade import commands
 from saccade.data.doctor import (
     EXACT,
     across_parts,
-    clusters_of,
     conversions,
     diagnose,
     digests_of,
     duplicates,
     exact_pairs,
     groups_across_parts,
-    near_pairs,
     one_group,
     small_classes,
-    thumbnail,
 )
 from saccade.data.listing import Finding, LeftOut, in_words
+from saccade.data.near_duplicates import clusters_of, near_pairs, thumbnail
 from saccade.data.sources import open_source
 from saccade.data.store import build
 from saccade.events import finish

@@ -280,6 +280,20 @@ def test_an_image_of_train_and_test_is_not_scored(data: Path, tmp_path: Path) ->
     assert again["scores"]["test"] == record["scores"]["test"]
 
 
+def test_an_image_saved_again_is_said_to_look_like_one_that_trained(run: Path, data: Path, tmp_path: Path) -> None:
+    """Other bytes and other pixels, so that it is scored; but the answer says how many there are."""
+    folder = tmp_path / "d" / "hat"
+    folder.mkdir(parents=True)
+    shutil.copy(sorted((data / "clothing-small" / "test" / "hat").iterdir())[0], folder)
+    trained = sorted((data / "clothing-small" / "train" / "hat").iterdir())[0]
+    Image.open(trained).convert("RGB").save(folder / "again.jpg", quality=70)
+    found = saccade.evaluate(run, tmp_path / "d")
+    assert found["scores"]["test"]["accuracy"]["n"] == 2
+    (finding,) = found["findings"]
+    assert finding["text"].startswith("1 image looks like one that the run has trained or selected on")
+    assert finding["files"] == (f"train/hat/{trained.name} = hat/again.jpg",)
+
+
 def test_every_file_of_a_run_has_the_usual_rights(run: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in run.iterdir()} == {0o666 & ~creation_mask()}
 
