@@ -180,6 +180,17 @@ def test_arrays_and_pairs() -> None:
         open_source((x * 700, [0, 1] * 3))
 
 
+def test_floats_that_are_neither_0_to_1_nor_clearly_8_bit_are_refused() -> None:
+    """The digits of scikit-learn go from 0 to 16: taken for 0..255 they would be nearly black."""
+    x = np.arange(6 * 64).reshape(6, 8, 8) % 17.0
+    with pytest.raises(InputError, match=r"X: floats are 0..1, or clearly 0..255, these are float64 from 0 to 16; divide"):
+        open_source((x, [0, 1] * 3))
+    clear = open_source((x * 8, [0, 1] * 3)).images.read(0).pixels[..., 0]
+    assert np.array_equal(clear, x[0] * 8)
+    whole = open_source((x.astype(np.uint8), [0, 1] * 3)).images.read(0).pixels[..., 0]
+    assert np.array_equal(whole, x[0])
+
+
 def test_a_folder_beside_train_and_test_does_not_turn_them_into_classes(tmp_path: Path) -> None:
     listing = open_source(folders(tmp_path, "train/a", "train/b", "test/a", "test/b", "unlabelled"))
     assert listing.classes == ("a", "b")
