@@ -444,3 +444,11 @@ def test_bad_words_get_one_clear_line(
     assert error.startswith("saccade: ")
     assert re.search(said, error), error
     assert not (tmp_path / "runs").exists()
+
+
+def test_networks_of_a_search_that_do_not_take_the_images_are_told_before_anything_trains(tmp_path: Path) -> None:
+    """Each would get another size of its own, but a search has one size for all, as a comparison has."""
+    place = tmp_path / "study"
+    with pytest.raises(InputError, match=r"search: network=lenet5: lenet5 does not take images of 1x8x8 .*--images.size"):
+        finish(commands.crossval("digits", search={"network": ["resnet20", "lenet5"]}, out=place, epochs=1))
+    assert not place.exists()

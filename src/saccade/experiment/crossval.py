@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from saccade.experiment.failures import check_done, failures, summary
 from saccade.experiment.folds import OutOfFold, by_fold, keep, out_of_fold
 from saccade.experiment.members import Member
 from saccade.experiment.recipe import Recipe, changed_fields
+from saccade.experiment.run import check_network
 from saccade.experiment.settings import Choice, CrossValidation
+from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, quietly, validation_accuracy
 from saccade.experiment.verdict import accuracy
 from saccade.writing import write_text
@@ -35,6 +38,7 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
     yield from check_choices(recipe, how)
     split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
     prepared = yield from prepare_all({"recipe": how.folds.recipe(recipe, split_seed)}, data)
+    check_networks(how, prepared["recipe"])
     if how.final:  # what the last run cannot do is told before anything is trained
         yield from quietly(prepare_all({"recipe": on_all(recipe)}, data), "data")
     words = {"folds": vars(how.folds), "search": dict(how.search), "inner": how.inner, "final": how.final}
@@ -63,6 +67,15 @@ def check_choices(recipe: Recipe, how: CrossValidation) -> Work[None]:
     if how.search and len(how.choices) == 1:
         names, values = (", ".join(map(str, each)) for each in (how.search, how.choices[0].values()))
         yield Note(f"search: one value of {names} leaves nothing to choose; {values} is used in every fold")
+
+
+def check_networks(how: CrossValidation, prepared: Prepared) -> None:
+    """InputError for a network of the search that does not take the images: all have the size that the recipe has."""
+    for name, choice in {choice["network"]: choice for choice in how.choices if "network" in choice}.items():
+        try:
+            check_network(replace(prepared, recipe=changed_fields(prepared.recipe, choice)))
+        except InputError as error:
+            raise InputError(f"search: network={name}: {error}") from error
 
 
 def chosen_once(study: Study, how: CrossValidation, members: Sequence[Member]) -> Work[list[Choice]]:
