@@ -114,3 +114,4 @@ def test_the_rounds_of_a_budget_are_announced(digits: Any, tmp_path: Path, monke
     notes = heard(commands.compare(digits, budget=9, **words, **SMALL))
     assert announced(notes) == [4, 8]
     assert counts(notes) == [(i, 4 if i < 5 else 8) for i in range(1, 9)]
+    assert sum("judged twice, after the first and after all" in note for note in notes) == 1
