@@ -195,7 +195,7 @@ def eight_bit(image: Any, what: str) -> np.ndarray:
 
 
 def scaled(array: np.ndarray, what: str) -> np.ndarray:
-    """uint8 of 8-bit pixels of any type, of floats in 0..1, of booleans; InputError for what may be either or is neither."""
+    """uint8 of 8-bit pixels of any type, floats in 0..1, or booleans; InputError for what may be either or is neither."""
     if array.size == 0:
         raise InputError(f"{what}: there are no pixels, its shape is {array.shape}")
     if array.dtype == np.uint8:

@@ -21,8 +21,8 @@ LEVEL = 0.95
 LOOKS = 2  # of a comparison with a budget: after one round of folds, and after all that the budget pays for
 EACH_LOOK = 1 - (1 - LEVEL) / LOOKS
 TWICE = (
-    f"rounds that a budget pays for are judged twice, after the first and after all, each time at {100 * EACH_LOOK:g} %, so "
-    f"that both together are wrong in at most 5 %; as many --repeats are judged once, at {100 * LEVEL:g} %"
+    f"rounds that a budget pays for are judged twice, after the first and after all, each time at {100 * EACH_LOOK:g} %, "
+    f"so that both together are wrong in at most 5 %; as many --repeats are judged once, at {100 * LEVEL:g} %"
 )
 
 

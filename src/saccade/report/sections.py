@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from saccade.inspection.text import gigabytes
 from saccade.report import charts
 from saccade.report.html import bar, count, details, percent, section, short, table, tag, text
-from saccade.wording import SCORES
+from saccade.wording import SCORES, in_bytes
 
 Record = dict[str, Any]
 GRID = 30  # classes, above which a confusion matrix is no longer a picture
@@ -225,7 +224,7 @@ def machine(record: Record) -> str:
         "system": m["system"],
         "plan": f"{plan['device']}, {plan['precision']}, {layout}, {plan['micro_batch']} images at a time",
         "times": ", ".join(f"{name} {seconds:.1f} s" for name, seconds in record["times"].items()),
-        "memory of training": met(expected_bytes(record["memory"]), record["memory"]["met_bytes"], gigabytes),
+        "memory of training": met(expected_bytes(record["memory"]), record["memory"]["met_bytes"], in_bytes),
         "time of training": met(record["time"]["predicted_seconds"], record["time"]["met_seconds"], lambda s: f"{s:.1f} s"),
         "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
         "started": record["started"],
