@@ -22,6 +22,7 @@ from saccade.events import finish
 from saccade.experiment import crossval, fit, run, setup
 from saccade.experiment.crossval import SUSPECTS
 from saccade.experiment.folds import OutOfFold
+from saccade.experiment.lowest import above_lowest, headline, method
 from saccade.report.crossval import crossval_page
 
 SMALL: dict[str, Any] = {
@@ -237,7 +238,29 @@ def test_bias_and_variance_add_up_and_fall_with_more_images(digits: Any, tmp_pat
     runs = sorted(each.name for each in (tmp_path / "study").iterdir() if each.is_dir())
     assert runs == [f"value-{k}-{i}" for k in range(2) for i in range(3)]
     assert all(read(tmp_path / "study" / name)["test_read"] == 0 for name in runs)
-    assert "The error is lowest at split.images 200" in (tmp_path / "study" / "report.html").read_text()
+    assert many["above_lowest"] is None
+    assert few["above_lowest"]["low"] > 0
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "<h1>The error is lowest at split.images 200</h1>" in page
+    assert "by the intervals of the paired differences" in page
+
+
+def test_a_value_is_not_called_lowest_alone_where_others_may_be_as_low() -> None:
+    """By paired differences, which tell more than intervals that overlap; by those where nothing is paired."""
+    rng = np.random.default_rng(0)
+    images = rng.exponential(1.0, 200)
+    losses = [{seed: images + shift + 0.01 * rng.standard_normal(200) for seed in range(3)} for shift in (0.1, 0.0, 0.001)]
+    above = above_lowest(losses, np.arange(200))
+    spread = {"low": 0.8, "high": 1.2}
+    means = [{"log_loss": {"error": {"value": float(np.mean(list(each.values()))), **spread}}} for each in losses]
+    rows = [
+        {"value": i, "above_lowest": difference, **mean} for i, difference, mean in zip("abc", above, means, strict=True)
+    ]
+    best, other = ("b", "c") if above[1] is None else ("c", "b")
+    assert headline("lr", rows) == f"The error is lowest at lr {best}, but not distinguishable from {other}"
+    unpaired = [row | {"above_lowest": None} for row in rows]
+    assert headline("lr", unpaired).startswith(f"The error is lowest at lr {best}, but not distinguishable from a, ")
+    assert (method(rows) == method(unpaired)) is False
 
 
 def test_bias_and_variance_of_one_recipe_are_a_sentence_and_a_table(digits: Any, tmp_path: Path) -> None:

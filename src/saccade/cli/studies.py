@@ -167,8 +167,10 @@ def bias_variance(parser: Parser, words: list[str]) -> int:
 
     def in_words(record: dict[str, Any]) -> str:
         from saccade.experiment.curves import left_out, words_of
+        from saccade.experiment.lowest import headline
 
-        return "\n".join([*(words_of(record["field"], row) for row in record["rows"]), *left_out(record)])
+        lowest = [headline(record["field"], record["rows"])] if len(record["rows"]) > 1 else []
+        return "\n".join([*(words_of(record["field"], row) for row in record["rows"]), *lowest, *left_out(record)])
 
     work = commands.bias_variance(
         options.data, searched(options.vary, "vary"), options.members, options.engine, options.out, **given
