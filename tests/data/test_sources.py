@@ -450,3 +450,25 @@ def test_spellings_of_a_class_that_differ_in_case_are_told_in_other_parts_too(tm
     assert "Hat and hat differ only in case; are they one class?" in said
     with pytest.raises(InputError, match="HAT and hat differ only in case"):
         known_to(replace(listing, classes=("hat", "trousers")), ["HAT", "shoes"])
+
+
+def test_every_line_of_a_csv_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
+    folders(tmp_path, "a", "b")
+    good = ["a/0.png,a,train", "b/0.png,b,train"]
+    file = tmp_path / "list.csv"
+    file.write_text("\n".join(["path,label,split", *good, "a/1.png,,train", "b/1.png,b,trian"]))
+    with pytest.raises(InputError) as one:
+        open_source(file)
+    assert str(one.value).splitlines() == [
+        f"{file}: 2 of 4 lines cannot be used:",
+        "  line 4: a path and a label are needed, met ['a/1.png', '', 'train']",
+        '  line 5: split is train, validation or test, not "trian"',
+    ]
+    file.write_text("\n".join(["path,label", *["a/1.png,"] * 13]))
+    with pytest.raises(InputError) as many:
+        open_source(file)
+    assert str(many.value).splitlines()[-1] == "  and 3 more"
+    assert len(str(many.value).splitlines()) == 12
+    file.write_text("path,label\na/1.png,")
+    with pytest.raises(InputError, match=r"list.csv, line 2: a path and a label are needed"):
+        open_source(file)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from saccade.data.store import Store
 
 EXACT = "exact duplicates"
+IMBALANCED = 10  # times the images of the smallest class, from which on the largest drowns it
+MISSING = ("", "nan")  # what other tools write where there is no label
 
 
 def digests_of(pixels: np.ndarray) -> np.ndarray:
@@ -145,6 +147,32 @@ def small_classes(labels: np.ndarray, classes: tuple[str, ...]) -> Iterable[Find
     ):
         if few := [name for name, n in zip(classes, counts, strict=True) if n == count]:
             yield Finding("tiny classes", text.format(", ".join(few)))
+
+
+def class_findings(store: "Store") -> Iterable[Finding]:
+    """What classes are called and how large they are: of the labels alone, so never kept with the images."""
+    counts = np.bincount(store.labels, minlength=len(store.classes))
+    for name, count in zip(store.classes, counts, strict=True):
+        if name.strip().lower() in MISSING:
+            images = f"{count:,} image{'' if count == 1 else 's'}"
+            text = f'{images} of a class called "{name}": is that a class, or are their labels missing?'
+            yield Finding("missing labels", text)
+    yield from imbalance(store.labels[np.isin(store.parts, ("train", ""))], store.classes)
+
+
+def imbalance(labels: np.ndarray, classes: tuple[str, ...]) -> Iterable[Finding]:
+    """A class that has but a small part of the training images that another has."""
+    counts = np.bincount(labels, minlength=len(classes))
+    there = np.flatnonzero(counts)
+    if not len(there):
+        return
+    most, least = there[counts[there].argmax()], there[counts[there].argmin()]
+    if counts[most] >= IMBALANCED * counts[least]:
+        text = (
+            f"{classes[most]} has {counts[most]:,} images to train on, {classes[least]} {counts[least]:,}; accuracy says "
+            "little of small classes (balanced accuracy does), and `train --balance.by weights` has them count as much"
+        )
+        yield Finding("unequal classes", text)
 
 
 def groups_across_parts(groups: np.ndarray, parts: np.ndarray) -> Iterable[Finding]:
