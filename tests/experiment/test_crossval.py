@@ -1,5 +1,6 @@
 """Cross-validation and curves on real digits: what chooses, what reports, and what is said of bias and variance."""
 
+import csv
 import json
 import re
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from saccade.experiment import crossval, fit, run, setup
 from saccade.experiment.crossval import SUSPECTS
 from saccade.experiment.folds import OutOfFold
 from saccade.experiment.lowest import above_lowest, headline, method
+from saccade.experiment.suspects import suspected, write_suspects
 from saccade.report.crossval import crossval_page
 
 SMALL: dict[str, Any] = {
@@ -183,7 +185,7 @@ def test_wrong_labels_are_among_those_to_look_at(nested: Any) -> None:
     assert page.count("<img") == min(24, len(suspects))
 
 
-def test_of_many_labels_to_look_at_all_are_counted(nested: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_labels_to_look_at_all_are_counted(nested: Any, tmp_path: Path) -> None:
     record, place = nested
     assert record["label_errors_found"] == len(record["label_errors"])
     with np.load(place / "out-of-fold.npz") as found:
@@ -194,16 +196,22 @@ def test_of_many_labels_to_look_at_all_are_counted(nested: Any, monkeypatch: pyt
     assert total > SUSPECTS
     said = record | crossval.described(every, read(place / "run-0-0-fold-0"), crossval.CrossValidation())
     assert (said["label_errors_found"], len(said["label_errors"])) == (total, SUSPECTS)
-    assert f"{total} labels to look at; record.json lists the {SUSPECTS} most doubtful" in scored_lines(said)
+    assert f"{total} labels to look at: {place / 'label-errors.csv'}" in scored_lines(said)
     page = crossval_page(said, {})
     assert f"{total} images are confidently another class" in page
-    assert f"The 24 most doubtful are shown, {SUSPECTS} are in record.json" in page
+    assert "The 24 most doubtful are shown, all are in label-errors.csv beside this page" in page
+    write_suspects(tmp_path, suspected(every, record["classes"]))
+    listed = list(csv.DictReader((tmp_path / "label-errors.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(listed) == total
+    assert listed[0]["id"] == said["label_errors"][0]["id"]
+    assert (place / "label-errors.csv").read_text().count("\n") == 1 + record["label_errors_found"]
 
 
 def test_the_page_of_a_cross_validation_says_what_its_intervals_go_over(nested: Any) -> None:
     record, place = nested
     assert record["units"] == 300
     page = (place / "report.html").read_text()
+    assert "Wilson's, or the exact one-sided limit where that is wider" in page
     assert "counts for, over images." in page
     assert "groups" not in page
     assert "counts for, over 150 groups of images" in crossval_page(record | {"units": 150}, {})

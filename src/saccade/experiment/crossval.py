@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import outcome
@@ -22,11 +21,12 @@ from saccade.experiment.run import check_network
 from saccade.experiment.settings import Choice, CrossValidation
 from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, quietly, validation_accuracy
+from saccade.experiment.suspects import suspected, write_suspects
 from saccade.experiment.verdict import accuracy
 from saccade.writing import write_text
 
 Record = dict[str, Any]
-SUSPECTS = 100  # likely label errors that the record lists
+SUSPECTS = 100  # likely label errors that the record lists; the CSV lists all
 
 
 def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -53,6 +53,7 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
     check_done(records, "crossval")
     found = out_of_fold(study, how.folds, members)
     keep(study, {"recipe": found})
+    write_suspects(study.place, suspected(found, records[members[0].name]["classes"]))
     record = {"study": str(study.place), "data": recipe.data, **described(found, records[members[0].name], how)}
     record["chosen"] = chosen if len(how.choices) > 1 else []
     if how.final:
@@ -161,8 +162,8 @@ def intervals(record: Record) -> tuple[str, str]:
     grouped = f"{record['units']:,} groups of images (duplicates belong together too)"
     return (
         "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds.",
-        "The others are for the networks of the first division alone: Wilson's, for as many images as each score counts "
-        f"for, over {grouped if record['units'] < n else 'images'}.",
+        "The others are for the networks of the first division alone: Wilson's, or the exact one-sided limit where that is "
+        f"wider, for as many images as each score counts for, over {grouped if record['units'] < n else 'images'}.",
     )
 
 
@@ -171,7 +172,7 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
     classes, likely = tuple(first["classes"]), found.probabilities[0, 0]
     words = outcome.describe(found.labels, likely, classes, found.units)
     words["scores"] = {"out_of_fold": words["scores"] | {"accuracy": accuracy(found).to_dict()}}
-    suspects = statistics.likely_label_errors(found.labels, found.mean)
+    suspects = suspected(found, classes)
     return {
         "network": first["network"],
         "seed": first["seed"],
@@ -184,14 +185,5 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
         "units": len(np.unique(found.units)),
         **words,
         "label_errors_found": len(suspects),
-        "label_errors": [
-            {
-                "id": str(found.ids[i]),
-                "label": classes[found.labels[i]],
-                "probability_of_label": float(found.mean[i, found.labels[i]]),
-                "likely": classes[int(found.mean[i].argmax())],
-                "probability": float(found.mean[i].max()),
-            }
-            for i in suspects[:SUSPECTS]
-        ],
+        "label_errors": suspects[:SUSPECTS],
     }

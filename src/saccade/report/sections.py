@@ -83,7 +83,8 @@ def training(record: Record, history: Sequence[dict[str, float]]) -> str:
 
 
 INTERVALS = (
-    "Proportions have Wilson intervals; so have the other scores, for as many images as the spread of their parts says "
+    "Proportions have Wilson intervals, but reach to the exact one-sided limit where few images are right, or few wrong, "
+    "and that is wider; so have the other scores, for as many images as the spread of their parts says "
     "they count for, and the calibration error one by its bootstrap. Where images belong together (groups, "
     "duplicates), all go over groups."
 )
