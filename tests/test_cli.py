@@ -123,6 +123,13 @@ def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path, capsys: pytest.
     assert [file.name for file in tmp_path.iterdir()] == ["precious.txt"]
 
 
+def test_exit_codes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A training that diverges leaves with 2, as below; 1 is what Python leaves with when something is not foreseen."""
+    assert main(["--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "2 not done as asked, and a line says why (input, a full disk, a training that diverges," in told
+
+
 @pytest.mark.parametrize("rate", ["1e30", "1e38"])
 def test_divergence_stops_with_its_step_and_the_checkpoint_kept_is_sound(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: str
