@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ import saccade
 from saccade import InputError, commands
 from saccade.cli import main
 from saccade.cli.parsing import nested
-from saccade.events import Note, finish
+from saccade.display import text
+from saccade.events import Epoch, Event, Note, Progress, finish
+from saccade.experiment import run as experiment_run
 from saccade.experiment.curves import words_of
 from saccade.experiment.race import row_in_words
-from saccade.experiment.recipe import field_names
+from saccade.experiment.recipe import field_names, make_recipe
 from saccade.experiment.run import one_class
 from saccade.training import checkpoint
+from saccade.training.plan import Plan
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
 
@@ -117,6 +121,13 @@ def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path, capsys: pytest.
     (tmp_path / "precious.txt").write_text("x")
     assert "exists already" in refused([*BASE, "--out", str(tmp_path)], capsys)
     assert [file.name for file in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_exit_codes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A training that diverges leaves with 2, as below; 1 is what Python leaves with when something is not foreseen."""
+    assert main(["--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "2 not done as asked, and a line says why (input, a full disk, a training that diverges," in told
 
 
 @pytest.mark.parametrize("rate", ["1e30", "1e38"])
@@ -370,3 +381,23 @@ def test_what_is_kept_in_one_file_says_everything_once(
     assert [(file.name, file.read_text().count("epochs 2")) for file in sorted(tmp_path.iterdir())] == (
         [("err", 1), ("out", 1)] if apart else [("out", 1)]
     )
+
+
+def test_the_seconds_of_an_epoch_line_are_said_to_add_up() -> None:
+    measures = {"epoch": 2.0, "train_loss": 0.5, "validation_accuracy": 0.75, "seconds": 4.21}
+    assert text(Epoch(measures, 3)) == "epoch 2/3, loss 0.5000, validation accuracy 0.7500, 4.2 s so far"
+
+
+def test_that_a_plan_is_measured_is_said_before_and_how_long_it_took_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = (("cpu, fp32, channels-last", 100.0), ("cpu, fp32, channels-first", 50.0))
+
+    def slowly(prepared: object) -> Plan:
+        time.sleep(0.6)
+        return Plan("cpu", "fp32", True, False, measured=tried)
+
+    monkeypatch.setattr(experiment_run, "choose_plan", slowly)
+    heard: list[Event] = []
+    finish(experiment_run.ready(make_recipe({"data": "digits", "network": "resnet20"})), heard.append)
+    assert heard[-2] == Progress("measuring how this network trains fastest", 0, 1)
+    assert isinstance(heard[-1], Note)
+    assert re.fullmatch(r"plan: cpu, fp32, channels-last \(measured in 0\.\d s: 2 tried\)", heard[-1].text)

@@ -258,6 +258,11 @@ def test_values_outside_the_range_of_fit_are_cut(few: tuple[np.ndarray, np.ndarr
     assert np.array_equal(fitted.predict_proba(np.full((1, 8, 8), 99.5)), fitted.predict_proba(np.full((1, 8, 8), 22.5)))
 
 
+def test_white_is_16_where_floats_go_that_far(few: tuple[np.ndarray, np.ndarray]) -> None:
+    assert estimator.range_of(load_digits().images) == (0, 16)
+    assert estimator.range_of(few[0].astype(float)) == estimator.range_of(few[0] // 16) == (0, 255)
+
+
 def test_weights_of_images_are_refused_in_scikit_learns_words(few: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(TypeError, match="sample_weight"):
         classifier().fit(*few, sample_weight=np.ones(FEW))

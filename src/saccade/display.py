@@ -30,7 +30,7 @@ def text(event: Event) -> str | None:
             words = [f"epoch {measures['epoch']:.0f}/{total}", f"loss {measures['train_loss']:.4f}"]
             if "validation_accuracy" in measures:
                 words.append(f"validation accuracy {measures['validation_accuracy']:.4f}")
-            return ", ".join([*words, f"{measures['seconds']:.1f} s"])
+            return ", ".join([*words, f"{measures['seconds']:.1f} s so far"])
     return None
 
 

@@ -10,7 +10,8 @@ EQUALS = 8  # near words among which the nearest is looked for
 class InputError(ValueError):
     """Something that the user gave cannot be used: one or two lines that say what, where, and what to do.
 
-    The command line prints the text alone and leaves with exit code 2.
+    A training that diverges is one too: rate, rule and images were given, and others help. The command line prints the text
+    alone and leaves with exit code 2; 1 is left to what Python ends with, a fault of ours.
     """
 
 

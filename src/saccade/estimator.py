@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from saccade.commands.training import recipe_of
-from saccade.data.images import Array
+from saccade.data.images import CLEARLY, Array
 from saccade.display import show
 from saccade.errors import InputError
 from saccade.events import Interrupted, finish
@@ -40,7 +40,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
 
     X of `fit` and `predict`: images (N, H, W) or (N, H, W, 1 or 3), channels first too, or the same in rows (N, features).
     Their values are made 8-bit pixels: uint8 stays; floats in 0..1 are times 255; whole numbers in 0..255 stay; of
-    anything else, standardized values for instance, the range met in `fit` becomes 0..255, and what lies outside is cut.
+    anything else, standardized values for instance, or floats in 0..16, the range met in `fit` becomes 0..255, and what
+    lies outside is cut.
     y: a label of any kind for each image.
 
     `network`, `epochs`, `batch` (images a step), `seed`, `lr` (highest learning rate), `weight_decay`: None for what the
@@ -236,7 +237,7 @@ def range_of(rows: np.ndarray) -> tuple[float, float]:
     low, high = float(rows.min()), float(rows.max())
     if low >= 0 and high <= 1 and rows.dtype.kind in "bf":
         return 0.0, 1.0
-    if low >= 0 and high <= 255 and whole(rows):
+    if low >= 0 and high <= 255 and whole(rows) and (rows.dtype.kind in "biu" or high >= CLEARLY):
         return 0.0, 255.0
     return low, high if high > low else low + 1
 

@@ -12,19 +12,17 @@ from saccade import commands
 from saccade.data.doctor import (
     EXACT,
     across_parts,
-    clusters_of,
     conversions,
     diagnose,
     digests_of,
     duplicates,
     exact_pairs,
     groups_across_parts,
-    near_pairs,
     one_group,
     small_classes,
-    thumbnail,
 )
 from saccade.data.listing import Finding, LeftOut, in_words
+from saccade.data.near_duplicates import clusters_of, near_pairs, thumbnail
 from saccade.data.sources import open_source
 from saccade.data.store import build
 from saccade.events import finish
@@ -210,3 +208,25 @@ def test_what_is_left_out_is_named_by_an_image_before_a_file_that_is_none() -> N
         "left out: 7: 3 such as cat/2.jpg (unknown); 1 such as y (odder); 1 such as x (odd); and"
     )
     assert in_words(many[2:5]) == "left out: 3, such as cat/2.jpg (unknown)"
+
+
+def classes_of(labels: list[str]) -> dict[str, str]:
+    """The findings about these classes, by kind."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (len(labels), 8, 8), np.uint8)
+    store = finish(build(open_source((images, np.array(labels))), 8, None))
+    return {each.kind: each.text for each in store.findings}
+
+
+def test_a_class_that_is_called_like_a_missing_label_is_asked_about(own_cache: Path) -> None:
+    text = classes_of(["cat", "dog", "NaN", "NaN"])["missing labels"]
+    assert text == '2 images of a class called "NaN": is that a class, or are their labels missing?'
+    assert '1 image of a class called ""' in classes_of(["cat", "dog", ""])["missing labels"]
+    assert "missing labels" not in classes_of(["cat", "dog", "banana"])
+
+
+def test_classes_of_very_different_sizes_are_found_with_the_field_that_helps(own_cache: Path) -> None:
+    text = classes_of(["cat"] * 100 + ["dog"] * 2)["unequal classes"]
+    assert text.startswith("cat has 100 images to train on, dog 2; ")
+    assert "train --balance.by weights" in text
+    assert not classes_of(["cat"] * 18 + ["dog"] * 2)

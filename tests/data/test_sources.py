@@ -180,6 +180,17 @@ def test_arrays_and_pairs() -> None:
         open_source((x * 700, [0, 1] * 3))
 
 
+def test_floats_that_are_neither_0_to_1_nor_clearly_8_bit_are_refused() -> None:
+    """The digits of scikit-learn go from 0 to 16: taken for 0..255 they would be nearly black."""
+    x = np.arange(6 * 64).reshape(6, 8, 8) % 17.0
+    with pytest.raises(InputError, match=r"X: floats are 0..1, or clearly 0..255, these are float64 from 0 to 16; divide"):
+        open_source((x, [0, 1] * 3))
+    clear = open_source((x * 8, [0, 1] * 3)).images.read(0).pixels[..., 0]
+    assert np.array_equal(clear, x[0] * 8)
+    whole = open_source((x.astype(np.uint8), [0, 1] * 3)).images.read(0).pixels[..., 0]
+    assert np.array_equal(whole, x[0])
+
+
 def test_a_folder_beside_train_and_test_does_not_turn_them_into_classes(tmp_path: Path) -> None:
     listing = open_source(folders(tmp_path, "train/a", "train/b", "test/a", "test/b", "unlabelled"))
     assert listing.classes == ("a", "b")
@@ -439,3 +450,25 @@ def test_spellings_of_a_class_that_differ_in_case_are_told_in_other_parts_too(tm
     assert "Hat and hat differ only in case; are they one class?" in said
     with pytest.raises(InputError, match="HAT and hat differ only in case"):
         known_to(replace(listing, classes=("hat", "trousers")), ["HAT", "shoes"])
+
+
+def test_every_line_of_a_csv_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
+    folders(tmp_path, "a", "b")
+    good = ["a/0.png,a,train", "b/0.png,b,train"]
+    file = tmp_path / "list.csv"
+    file.write_text("\n".join(["path,label,split", *good, "a/1.png,,train", "b/1.png,b,trian"]))
+    with pytest.raises(InputError) as one:
+        open_source(file)
+    assert str(one.value).splitlines() == [
+        f"{file}: 2 of 4 lines cannot be used:",
+        "  line 4: a path and a label are needed, met ['a/1.png', '', 'train']",
+        '  line 5: split is train, validation or test, not "trian"',
+    ]
+    file.write_text("\n".join(["path,label", *["a/1.png,"] * 13]))
+    with pytest.raises(InputError) as many:
+        open_source(file)
+    assert str(many.value).splitlines()[-1] == "  and 3 more"
+    assert len(str(many.value).splitlines()) == 12
+    file.write_text("path,label\na/1.png,")
+    with pytest.raises(InputError, match=r"list.csv, line 2: a path and a label are needed"):
+        open_source(file)

@@ -218,12 +218,12 @@ def test_rows_without_any_effect_are_left_out_with_their_reason(digits: Any, tmp
     assert "class weights: every class has as many training images" in ablation_page(record)
 
 
-def test_a_network_without_batch_norm_has_none_to_try(digits: Any, tmp_path: Path) -> None:
+def test_what_the_network_has_nothing_for_is_not_tried(digits: Any, tmp_path: Path) -> None:
     words = QUICK | {"network": "lenet5", "images": {"size": 28}}
-    with pytest.raises(
-        InputError, match=r"^ablate: nothing to try: batch norm, group norm \(the network has no batch norm\)$"
-    ):
-        finish(commands.ablate(digits, only="batch norm,group norm", out=tmp_path / "study", **words))
+    norms = r"batch norm, group norm \(the network has no batch norm\)"
+    paths = r"stochastic depth \(the network has no residual block\)"
+    with pytest.raises(InputError, match=f"^ablate: nothing to try: {norms}; {paths}$"):
+        finish(commands.ablate(digits, only="batch norm,group norm,stochastic depth", out=tmp_path / "study", **words))
     assert not (tmp_path / "study").exists()
 
 

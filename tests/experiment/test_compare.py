@@ -430,7 +430,9 @@ def test_a_budget_that_is_kept_is_not_said_to_be_overrun(
     finish(work, lambda event: notes.append(getattr(event, "text", "")))
     assert "a round of folds takes 400 s; the budget pays for 1" in notes
     assert not any("more than the budget" in note for note in notes)
-    assert "more than the budget" not in (tmp_path / "study" / "report.html").read_text()
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "more than the budget" not in page
+    assert not any("judged twice" in words for words in (page, *notes))
 
 
 def test_the_number_of_rounds_does_not_hang_on_where_runs_were_stopped() -> None:
@@ -469,6 +471,7 @@ def test_of_three_the_settled_one_trains_no_more(digits: Any, tmp_path: Path, mo
     page = (tmp_path / "study" / "report.html").read_text()
     assert "A and b: 5 folds, divided twice, trained once, 10 runs; c: 5 folds, divided once" in page
     assert "All 3 together, the intervals are at 97.5" in page
+    assert "judged twice, after the first and after all, each time at 97.5 %" in page
     assert len(set(re.findall("Accuracy of [abc] and [abc], fold by fold", page))) == 3
     with np.load(tmp_path / "study" / "out-of-fold.npz") as found:
         assert found["fold"].shape == (2, 300)

@@ -1,5 +1,6 @@
 """Cross-validation and curves on real digits: what chooses, what reports, and what is said of bias and variance."""
 
+import csv
 import json
 import re
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from saccade.events import finish
 from saccade.experiment import crossval, fit, run, setup
 from saccade.experiment.crossval import SUSPECTS
 from saccade.experiment.folds import OutOfFold
+from saccade.experiment.lowest import above_lowest, headline, method
+from saccade.experiment.suspects import suspected, write_suspects
 from saccade.report.crossval import crossval_page
 
 SMALL: dict[str, Any] = {
@@ -182,7 +185,7 @@ def test_wrong_labels_are_among_those_to_look_at(nested: Any) -> None:
     assert page.count("<img") == min(24, len(suspects))
 
 
-def test_of_many_labels_to_look_at_all_are_counted(nested: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_labels_to_look_at_all_are_counted(nested: Any, tmp_path: Path) -> None:
     record, place = nested
     assert record["label_errors_found"] == len(record["label_errors"])
     with np.load(place / "out-of-fold.npz") as found:
@@ -193,16 +196,22 @@ def test_of_many_labels_to_look_at_all_are_counted(nested: Any, monkeypatch: pyt
     assert total > SUSPECTS
     said = record | crossval.described(every, read(place / "run-0-0-fold-0"), crossval.CrossValidation())
     assert (said["label_errors_found"], len(said["label_errors"])) == (total, SUSPECTS)
-    assert f"{total} labels to look at; record.json lists the {SUSPECTS} most doubtful" in scored_lines(said)
+    assert f"{total} labels to look at: {place / 'label-errors.csv'}" in scored_lines(said)
     page = crossval_page(said, {})
     assert f"{total} images are confidently another class" in page
-    assert f"The 24 most doubtful are shown, {SUSPECTS} are in record.json" in page
+    assert "The 24 most doubtful are shown, all are in label-errors.csv beside this page" in page
+    write_suspects(tmp_path, suspected(every, record["classes"]))
+    listed = list(csv.DictReader((tmp_path / "label-errors.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(listed) == total
+    assert listed[0]["id"] == said["label_errors"][0]["id"]
+    assert (place / "label-errors.csv").read_text().count("\n") == 1 + record["label_errors_found"]
 
 
 def test_the_page_of_a_cross_validation_says_what_its_intervals_go_over(nested: Any) -> None:
     record, place = nested
     assert record["units"] == 300
     page = (place / "report.html").read_text()
+    assert "Wilson's, or the exact one-sided limit where that is wider" in page
     assert "counts for, over images." in page
     assert "groups" not in page
     assert "counts for, over 150 groups of images" in crossval_page(record | {"units": 150}, {})
@@ -237,7 +246,29 @@ def test_bias_and_variance_add_up_and_fall_with_more_images(digits: Any, tmp_pat
     runs = sorted(each.name for each in (tmp_path / "study").iterdir() if each.is_dir())
     assert runs == [f"value-{k}-{i}" for k in range(2) for i in range(3)]
     assert all(read(tmp_path / "study" / name)["test_read"] == 0 for name in runs)
-    assert "The error is lowest at split.images 200" in (tmp_path / "study" / "report.html").read_text()
+    assert many["above_lowest"] is None
+    assert few["above_lowest"]["low"] > 0
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "<h1>The error is lowest at split.images 200</h1>" in page
+    assert "by the intervals of the paired differences" in page
+
+
+def test_a_value_is_not_called_lowest_alone_where_others_may_be_as_low() -> None:
+    """By paired differences, which tell more than intervals that overlap; by those where nothing is paired."""
+    rng = np.random.default_rng(0)
+    images = rng.exponential(1.0, 200)
+    losses = [{seed: images + shift + 0.01 * rng.standard_normal(200) for seed in range(3)} for shift in (0.1, 0.0, 0.001)]
+    above = above_lowest(losses, np.arange(200))
+    spread = {"low": 0.8, "high": 1.2}
+    means = [{"log_loss": {"error": {"value": float(np.mean(list(each.values()))), **spread}}} for each in losses]
+    rows = [
+        {"value": i, "above_lowest": difference, **mean} for i, difference, mean in zip("abc", above, means, strict=True)
+    ]
+    best, other = ("b", "c") if above[1] is None else ("c", "b")
+    assert headline("lr", rows) == f"The error is lowest at lr {best}, but not distinguishable from {other}"
+    unpaired = [row | {"above_lowest": None} for row in rows]
+    assert headline("lr", unpaired).startswith(f"The error is lowest at lr {best}, but not distinguishable from a, ")
+    assert (method(rows) == method(unpaired)) is False
 
 
 def test_bias_and_variance_of_one_recipe_are_a_sentence_and_a_table(digits: Any, tmp_path: Path) -> None:
@@ -444,3 +475,11 @@ def test_bad_words_get_one_clear_line(
     assert error.startswith("saccade: ")
     assert re.search(said, error), error
     assert not (tmp_path / "runs").exists()
+
+
+def test_networks_of_a_search_that_do_not_take_the_images_are_told_before_anything_trains(tmp_path: Path) -> None:
+    """Each would get another size of its own, but a search has one size for all, as a comparison has."""
+    place = tmp_path / "study"
+    with pytest.raises(InputError, match=r"search: network=lenet5: lenet5 does not take images of 1x8x8 .*--images.size"):
+        finish(commands.crossval("digits", search={"network": ["resnet20", "lenet5"]}, out=place, epochs=1))
+    assert not place.exists()

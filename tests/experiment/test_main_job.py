@@ -19,6 +19,7 @@ import saccade
 from saccade import InputError
 from saccade.cli import main
 from saccade.data.batches import Resident
+from saccade.data.sources import open_source
 from saccade.data.store import open_stored
 from saccade.experiment import model
 from saccade.writing import creation_mask
@@ -278,6 +279,34 @@ def test_an_image_of_train_and_test_is_not_scored(data: Path, tmp_path: Path) ->
     assert record["images"]["used"] == 28
     again = saccade.evaluate(tmp_path / "run", tmp_path / "d")
     assert again["scores"]["test"] == record["scores"]["test"]
+
+
+def test_predictions_are_not_taken_for_labels(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training on its own predictions, a network would be measured by them, too."""
+    file = tmp_path / "predicted.csv"
+    assert main(["predict", str(run), str(data / "clothing-small" / "test" / "hat"), "--csv", str(file)]) == 0
+    for words in (["train", str(file)], ["evaluate", str(run), str(file)], ["doctor", str(file)]):
+        assert main(words) == 2
+        assert "these are predictions that `saccade predict` wrote, not labels" in capsys.readouterr().err
+    kept = [",".join(line.split(",")[:2]) for line in file.read_text().splitlines()]
+    file.write_text("\n".join(kept))
+    assert open_source(file).classes
+
+
+def test_an_image_saved_again_is_said_to_look_like_one_that_trained(run: Path, data: Path, tmp_path: Path) -> None:
+    """Other bytes and other pixels, so that it is scored; but the answer says how many there are."""
+    folder = tmp_path / "d" / "hat"
+    folder.mkdir(parents=True)
+    shutil.copy(sorted((data / "clothing-small" / "test" / "hat").iterdir())[0], folder)
+    trained = sorted((data / "clothing-small" / "train" / "hat").iterdir())[0]
+    Image.open(trained).convert("RGB").save(folder / "again.jpg", quality=70)
+    found = saccade.evaluate(run, tmp_path / "d")
+    assert found["scores"]["test"]["accuracy"]["n"] == 2
+    (finding,) = found["findings"]
+    assert finding["text"].startswith("1 image looks like one that the run has trained or selected on")
+    assert finding["files"] == (f"train/hat/{trained.name} = hat/again.jpg",)
 
 
 def test_every_file_of_a_run_has_the_usual_rights(run: Path) -> None:

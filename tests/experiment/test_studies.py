@@ -24,6 +24,7 @@ from saccade.experiment.recipe import make_recipe
 from saccade.experiment.recipe_files import read_recipe, recipe_file, shipped
 from saccade.experiment.trajectories import watched
 from saccade.experiment.tune import suggested
+from saccade.layers import edit
 from saccade.report.studies import nowhere
 
 SMALL: dict[str, Any] = {
@@ -165,11 +166,19 @@ def test_folds_of_an_ablation_hold_every_image_once(digits: Any, tmp_path: Path)
     assert record["rows"][0]["difference"]["n"] == 3
 
 
-def test_what_cannot_be_switched_on_is_said_and_the_others_go_on(digits: Any, tmp_path: Path) -> None:
-    fields = {**SMALL, "network": "lenet5", "images": {"size": 28}}
-    record = finish(commands.ablate(digits, only=["stochastic depth", "L1"], seeds=1, out=tmp_path / "study", **fields))
+def test_what_cannot_be_switched_on_is_said_and_the_others_go_on(
+    digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(network: object, rate: float) -> int:
+        raise InputError("dropout: the layer that gives the scores is not in a sequence")
+
+    monkeypatch.setattr(edit, "dropout", refused)
+    only = ["stochastic depth", "dropout", "L1"]
+    fields = {**SMALL, "network": "lenet5", "images": {"size": 28}, "engine": "serial"}
+    record = finish(commands.ablate(digits, only=only, seeds=1, out=tmp_path / "study", **fields))
     rows = {row["regularizer"]: row for row in record["rows"]}
-    assert "no residual block" in rows["stochastic depth"]["failed"]
+    assert record["left_out"] == {"stochastic depth": "the network has no residual block"}
+    assert "not in a sequence" in rows["dropout"]["failed"]
     assert "difference" in rows["L1"]
 
 

@@ -13,6 +13,7 @@ from saccade.events import Ended, Note, finish
 from saccade.experiment.members import Member
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.tally import Tally, result
+from saccade.experiment.time_left import in_words, seconds_left
 
 SMALL: dict[str, Any] = {
     "network": "lenet5",
@@ -60,6 +61,30 @@ def test_a_count_goes_on_from_what_is_done_and_grows_by_what_is_announced() -> N
     tally.meet(map(member, "de"), "")
     assert tally.planned == 5
     assert tally.numbered(Note("said")) == Note("said")
+
+
+def run_of(name: str, network: str, images: int | None = None) -> Member:
+    return Member(name, make_recipe({"data": "digits", "network": network, "split": {"images": images}}))
+
+
+def test_how_long_the_others_take_is_said_once_every_network_has_been_met() -> None:
+    """102 runs of an ablation would else be hours that nobody was told of."""
+    tally = Tally(planned=101, at_once=2)
+    tally.meet([run_of("a-0", "resnet20"), run_of("b-0", "plain20"), run_of("a-1", "resnet20")], [])
+    said = [tally.numbered(Ended(name, {"scores": {}, "seconds": seconds})) for name, seconds in (("a-0", 90), ("b-0", 30))]
+    assert [each.text for each in said if isinstance(each, Note)] == [
+        "[1/101] a-0: done",
+        "[2/101] b-0: done; about 50 min for the other 99 runs",  # 90 s, and 98 of 60 s
+    ]
+    assert tally.foretell() == ""
+
+
+def test_what_is_left_is_counted_by_images_where_these_are_what_differs() -> None:
+    sizes = {"small": 100, "large": 1000}
+    met = {name: run_of(name, "lenet5", images) for name, images in sizes.items()}
+    assert seconds_left({"small": 20.0}, met, ["large"], 0) == 200
+    assert in_words(50, 3) == ""
+    assert in_words(3 * 3600, 1) == "about 3.0 h for the other 1 run"
 
 
 def test_the_line_of_a_run_tells_what_it_tries_and_what_it_is_scored_on() -> None:
@@ -114,3 +139,4 @@ def test_the_rounds_of_a_budget_are_announced(digits: Any, tmp_path: Path, monke
     notes = heard(commands.compare(digits, budget=9, **words, **SMALL))
     assert announced(notes) == [4, 8]
     assert counts(notes) == [(i, 4 if i < 5 else 8) for i in range(1, 9)]
+    assert sum("judged twice, after the first and after all" in note for note in notes) == 1

@@ -134,7 +134,7 @@ class Broken(nn.Module):
         (["arithmetic", "size", "9", "--kernel", "1xy"], 'a side such as 3, or two such as 1x7, not "1xy"'),
         (["arithmetic", "size", "0", "--kernel", "3", "--padding", "2"], "a size is at least 1"),
         (["inspect", "resnet18", "--fit", "lots"], "an amount of memory such as 8GiB"),
-        (["inspect", "resnet18", "--fit", "1MiB"], "not even 2 images at once fit"),
+        (["inspect", "resnet18", "--fit", "1MiB"], "not even 2 images at once fit 1.0 MiB; try"),
         (["inspect", "resnet18", "--precision", "fp8"], '"fp8" is none of fp32, bf16'),
         (["inspect", "resnet18", "--draw", "x.png"], "a picture is .svg, .mmd or .html"),
         (["inspect", "resnet18", "--draw", "x.svg", "--part", "stages.9"], 'there is no part "stages.9"'),
@@ -328,6 +328,17 @@ def test_the_batch_that_fits_fits_and_the_next_does_not() -> None:
     network = find("resnet20").build(10, 3)
     used = [training_memory(network, (found["largest_batch"] + more, 3, 32, 32)) for more in (0, 1)]
     assert used[0].training_bytes + used[0].margin <= 500 * 2**20 < used[1].training_bytes + used[1].margin
+
+
+@pytest.mark.parametrize(("network", "batch"), [("lenet5", 1), ("lenet5", 64), ("resnet18", 64)])
+def test_the_parts_of_memory_add_up_as_they_are_printed(network: str, batch: int) -> None:
+    found = saccade.inspect(network, batch=batch)
+    lines = inspection(found).splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("training step of"))
+    whole, *parts = (float(line.split()[-2].replace(",", "")) for line in lines[first : first + 6])
+    assert sum(parts) == pytest.approx(whole, abs=1e-6)
+    assert "margin" in lines[first + 6]
+    assert not any(" 0.0 " in line for line in lines[:first])
 
 
 def test_pictures_and_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

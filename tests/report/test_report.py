@@ -67,6 +67,11 @@ def test_the_page_is_well_formed_escaped_and_self_contained(run: Path) -> None:
     assert "url(" not in page
 
 
+def test_the_page_says_which_intervals_small_counts_have(run: Path) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "reach to the exact one-sided limit where few images are right, or few wrong" in page
+
+
 def test_the_pictures_are_the_most_confident_mistakes(run: Path) -> None:
     with np.load(run / "predictions.npz") as found:
         test = found["parts"] == "test"

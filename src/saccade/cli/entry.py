@@ -15,6 +15,8 @@ from saccade.cli import networks as networks_
 from saccade.cli.parsing import SUMMARIES, Parser, answer, show
 from saccade.errors import InputError, suggestion
 
+CODES = """Exit codes: 0 done; 2 not done as asked, and a line says why (input, a full disk, a training that
+diverges, nothing left to compare); 130 stopped by Ctrl-C; 1 a fault of Saccade's."""
 VIEWS = "the mean over several views of each image: mirror, five, ten or shifts (default: the centre alone)"
 
 
@@ -26,7 +28,7 @@ def program() -> int:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command; 0 when done, 2 when the input cannot be used, 130 when interrupted."""
+    """Run a command; 0 when done, 2 when it cannot be done as asked (see `CODES`), 130 when interrupted."""
     words = sys.argv[1:] if words is None else words
     for stream in (sys.stdout, sys.stderr):  # file names need not be UTF-8, and a terminal need not be either
         if hasattr(stream, "reconfigure"):
@@ -71,7 +73,7 @@ def overview() -> str:
         "Trains convolutional networks on your images and says honestly how good they are.\n\n"
         f"{rows}\n\n"
         "Start with `saccade train digits`, or `saccade train FOLDER` with a folder for each class.\n"
-        "`saccade COMMAND --help` explains a command."
+        f"`saccade COMMAND --help` explains a command.\n{CODES}"
     )
 
 

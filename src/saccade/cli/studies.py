@@ -167,8 +167,10 @@ def bias_variance(parser: Parser, words: list[str]) -> int:
 
     def in_words(record: dict[str, Any]) -> str:
         from saccade.experiment.curves import left_out, words_of
+        from saccade.experiment.lowest import headline
 
-        return "\n".join([*(words_of(record["field"], row) for row in record["rows"]), *left_out(record)])
+        lowest = [headline(record["field"], record["rows"])] if len(record["rows"]) > 1 else []
+        return "\n".join([*(words_of(record["field"], row) for row in record["rows"]), *lowest, *left_out(record)])
 
     work = commands.bias_variance(
         options.data, searched(options.vary, "vary"), options.members, options.engine, options.out, **given
@@ -199,14 +201,14 @@ def learning_curve(parser: Parser, words: list[str]) -> int:
 
 
 def scored(record: dict[str, Any]) -> str:
+    from saccade.experiment.suspects import FILE
+
     score, suspects = record["scores"]["out_of_fold"]["accuracy"], record["label_errors_found"]
-    listed = len(record["label_errors"])
-    where = ", in record.json" if listed == suspects else f"; record.json lists the {listed} most doubtful"
     lines = [
         f"accuracy {score['value']:.4f} (95 % interval {score['low']:.4f} to {score['high']:.4f}, n = {score['n']:,}), "
         f"each image scored by networks that had not seen it"
     ]
-    lines += [f"{suspects:,} labels to look at{where}"] if suspects else []
+    lines += [f"{suspects:,} labels to look at: {Path(record['study']) / FILE}"] if suspects else []
     lines += [f"trained on all images: {record['final']}"] if "final" in record else []
     lines += [f"the run on all images: {record['final_failed']}"] if "final_failed" in record else []
     return "\n".join(lines)

@@ -4,6 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,8 @@ def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[R
 
     With `views` other than "center" (mirror, five, ten, shifts) the mean over several views of each image is scored.
 
-    Images on which the run has trained or selected are recognized by their pixels and not scored.
+    Images on which the run has trained or selected are recognized by their pixels and not scored;
+    `findings` tells how many others look like one of them.
     """
     record = folder.read_record(Path(run))
     if "scores" not in record:
@@ -126,13 +128,17 @@ def evaluate(run: str | Path, data: Any = None, views: str = "center") -> Work[R
     found = yield from work(Path(run), model.looking(model.load(Path(run)), views), data)
     if left := found.predictions.left_out:
         yield Note(in_words(left))
+    for each in found.findings:
+        yield Note(f"{each.kind}: {each.text}")
     described = dict(found.described)
     scores = described.pop("scores")
     about = {key: record[key] for key in ("run", "network", "seed", "classes")}
     seconds = round(time.monotonic() - start, 2)
     name = str(data) if isinstance(data, str | Path) else "arrays"
     left_out = [{"file": each.file, "reason": each.reason} for each in found.predictions.left_out]
-    return about | {"seconds": seconds, "data": name, "left_out": left_out, "scores": {"test": scores}} | described
+    findings = [asdict(each) for each in found.findings]
+    about |= {"seconds": seconds, "data": name, "left_out": left_out, "findings": findings}
+    return about | {"scores": {"test": scores}} | described
 
 
 def predict(run: str | Path, images: Any, views: str = "center") -> "Work[Predictions]":

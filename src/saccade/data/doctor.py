@@ -9,28 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saccade.data.listing import PARTS, Finding, Listing
+from saccade.data.near_duplicates import MOST_COMPARED, clusters_of, near_pairs, thumbnail, without_series
 from saccade.events import Work
 
 if TYPE_CHECKING:
     from saccade.data.store import Store
 
 EXACT = "exact duplicates"
-MOST_COMPARED = 30_000  # near duplicates are searched pair by pair
-NEAR = 3.0  # root mean square difference of two thumbnails, in grey levels of 255
-SERIES = 10  # images alike, above which they are no copies of one
-FLAT = 8.0  # thumbnails with less contrast (standard deviation) all look alike
-THUMB = 16
-BLOCK = 512  # rows compared at a time: 60 MB of distances for the most images compared
-
-
-def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """float32 (256,): the grey means of a 16x16 grid over uint8 (S, S, C); S below 16 is used as it is."""
-    side = min(THUMB, len(pixels))
-    edges = np.linspace(0, len(pixels), side + 1).astype(int)[:-1]
-    # sums of integers along the slowest axis first: several times faster than a mean over channels
-    cells = np.add.reduceat(np.add.reduceat(pixels, edges, 0, dtype=np.uint32), edges, 1).sum(2)
-    sizes = np.diff(np.append(edges, len(pixels)))
-    return (cells / (np.outer(sizes, sizes) * pixels.shape[2])).astype(np.float32).ravel()
+IMBALANCED = 10  # times the images of the smallest class, from which on the largest drowns it
+MISSING = ("", "nan")  # what other tools write where there is no label
 
 
 def digests_of(pixels: np.ndarray) -> np.ndarray:
@@ -44,60 +31,6 @@ def exact_pairs(digests: np.ndarray) -> np.ndarray:
     _, first, kind = np.unique(digests, return_index=True, return_inverse=True)
     pairs = np.stack([first[kind], np.arange(len(digests))], 1)
     return pairs[pairs[:, 0] != pairs[:, 1]]
-
-
-def near_pairs(thumbs: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """(P, 2) indices of thumbnails (N, D) that differ by at most NEAR, flat ones aside; by blocks of products.
-
-    Not every pair (frames of a film are all alike, and pairs grow with the square), but enough to connect all that is
-    near, and for each image one near image in every part that has one.
-    """
-    some = np.flatnonzero(thumbs.std(1) >= FLAT)
-    rows = thumbs[some] - 128
-    squares = np.square(rows).sum(1)
-    numbers = np.unique(parts, return_inverse=True)[1]
-    pairs = np.zeros((0, 2), np.int64)
-    for start in range(0, len(rows), BLOCK):
-        block = slice(start, start + BLOCK)
-        distance = squares[block, None] + squares[start:] - 2 * rows[block] @ rows[start:].T
-        a, b = np.nonzero(distance <= NEAR**2 * rows.shape[1])
-        found = np.stack([some[a + start], some[b + start]], 1)[a < b]
-        if len(found):
-            pairs = enough(np.concatenate([pairs, found]), numbers)
-    return pairs
-
-
-def enough(pairs: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """The pairs (P, 2) that connect what all of them connect, and the first of each image with each part."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(parts),) * 2)
-    tree = np.stack(minimum_spanning_tree(links.tocsr()).nonzero(), 1).astype(np.int64)
-    kinds = int(parts.max()) + 1
-    firsts = [pairs[np.unique(pairs[:, i] * kinds + parts[pairs[:, 1 - i]], return_index=True)[1]] for i in (0, 1)]
-    return np.unique(np.concatenate([tree, *firsts]), axis=0)
-
-
-def clusters_of(count: int, pairs: np.ndarray) -> np.ndarray:
-    """(count,) a number for each image, the same for images that pairs connect."""
-    if not len(pairs):
-        return np.arange(count)
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (count, count))
-    return connected_components(links, directed=False)[1].astype(np.int64)
-
-
-def without_series(pairs: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs (P, 2) that are copies, and those of series: more images alike than copies would be.
-
-    Frames of a film or of a fixed camera are all alike; were they kept together, nothing could be held back.
-    """
-    clusters = clusters_of(count, pairs)
-    large = np.bincount(clusters)[clusters[pairs[:, 0]]] > SERIES
-    return pairs[~large], pairs[large]
 
 
 @dataclass(frozen=True)
@@ -126,8 +59,7 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> Examined:
             text = f"{len(np.unique(series)):,} images look much alike, {such}: taken for different images all the same"
             findings.append(Finding("series", f"{text}; a CSV with a group column keeps together what belongs together"))
     elif listing.photos:
-        text = f"{len(pixels):,} images are too many (limit {MOST_COMPARED:,}); exact duplicates were searched"
-        findings.append(Finding("near duplicates not searched", text))
+        findings.append(not_searched(len(pixels)))
     findings += [
         *seen_at(pixels.shape[1] if listing.photos else 0, duplicates(EXACT, across_parts(exact, parts), names, parts)),
         *duplicates("near duplicates", near, names, parts),
@@ -137,6 +69,11 @@ def examine(listing: Listing, kept: np.ndarray, pixels: np.ndarray) -> Examined:
     if listing.groups is not None:
         findings += [*groups_across_parts(listing.groups[kept], parts), *one_group(listing.groups[kept], parts)]
     return Examined(digests, clusters_of(len(pixels), np.concatenate([exact, near])), findings)
+
+
+def not_searched(count: int) -> Finding:
+    text = f"{count:,} images are too many (limit {MOST_COMPARED:,}); exact duplicates were searched"
+    return Finding("near duplicates not searched", text)
 
 
 def seen_at(side: int, findings: Iterable[Finding]) -> Iterable[Finding]:
@@ -210,6 +147,32 @@ def small_classes(labels: np.ndarray, classes: tuple[str, ...]) -> Iterable[Find
     ):
         if few := [name for name, n in zip(classes, counts, strict=True) if n == count]:
             yield Finding("tiny classes", text.format(", ".join(few)))
+
+
+def class_findings(store: "Store") -> Iterable[Finding]:
+    """What classes are called and how large they are: of the labels alone, so never kept with the images."""
+    counts = np.bincount(store.labels, minlength=len(store.classes))
+    for name, count in zip(store.classes, counts, strict=True):
+        if name.strip().lower() in MISSING:
+            images = f"{count:,} image{'' if count == 1 else 's'}"
+            text = f'{images} of a class called "{name}": is that a class, or are their labels missing?'
+            yield Finding("missing labels", text)
+    yield from imbalance(store.labels[np.isin(store.parts, ("train", ""))], store.classes)
+
+
+def imbalance(labels: np.ndarray, classes: tuple[str, ...]) -> Iterable[Finding]:
+    """A class that has but a small part of the training images that another has."""
+    counts = np.bincount(labels, minlength=len(classes))
+    there = np.flatnonzero(counts)
+    if not len(there):
+        return
+    most, least = there[counts[there].argmax()], there[counts[there].argmin()]
+    if counts[most] >= IMBALANCED * counts[least]:
+        text = (
+            f"{classes[most]} has {counts[most]:,} images to train on, {classes[least]} {counts[least]:,}; accuracy says "
+            "little of small classes (balanced accuracy does), and `train --balance.by weights` has them count as much"
+        )
+        yield Finding("unequal classes", text)
 
 
 def groups_across_parts(groups: np.ndarray, parts: np.ndarray) -> Iterable[Finding]:

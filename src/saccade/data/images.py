@@ -15,6 +15,7 @@ from saccade.data.listing import Images, Picture, Unusable
 from saccade.errors import InputError
 
 SMALL = 64
+CLEARLY = 128  # floats of whole numbers that reach as far are 8-bit pixels
 
 
 def hashed(*parts: bytes) -> bytes:
@@ -182,7 +183,7 @@ class Pairs:
 
 
 def eight_bit(image: Any, what: str) -> np.ndarray:
-    """uint8 (H, W, 1 or 3) of an array (H, W), (H, W, C) or (C, H, W): uint8, or floats from 0 to 1."""
+    """uint8 (H, W, 1 or 3) of an array (H, W), (H, W, C) or (C, H, W) whose pixels `scaled` takes."""
     array = np.asarray(image)
     if array.ndim == 2:
         array = array[:, :, None]
@@ -194,6 +195,7 @@ def eight_bit(image: Any, what: str) -> np.ndarray:
 
 
 def scaled(array: np.ndarray, what: str) -> np.ndarray:
+    """uint8 of 8-bit pixels of any type, floats in 0..1, or booleans; InputError for what may be either or is neither."""
     if array.size == 0:
         raise InputError(f"{what}: there are no pixels, its shape is {array.shape}")
     if array.dtype == np.uint8:
@@ -203,6 +205,10 @@ def scaled(array: np.ndarray, what: str) -> np.ndarray:
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.round(array * 255).astype(np.uint8)
-    if low >= 0 and high <= 255 and (array.dtype.kind in "iu" or bool((array == np.round(array)).all())):
-        return array.astype(np.uint8)
-    raise InputError(f"{what}: pixels are 0..255 or floats 0..1, these are {array.dtype} from {low:g} to {high:g}")
+    met = f"these are {array.dtype} from {low:g} to {high:g}"
+    if low < 0 or high > 255 or not (array.dtype.kind in "iu" or bool((array == np.round(array)).all())):
+        raise InputError(f"{what}: pixels are 0..255 or floats 0..1, {met}")
+    if array.dtype.kind == "f" and high < CLEARLY:
+        ways = f"divide by {high:g} if that is white, or give 0..255 as uint8"
+        raise InputError(f"{what}: floats are 0..1, or clearly 0..255, {met}; {ways}")
+    return array.astype(np.uint8)

@@ -5,8 +5,8 @@ from itertools import islice
 
 import numpy as np
 
-from saccade.data.doctor import clusters_of
 from saccade.data.listing import PARTS
+from saccade.data.near_duplicates import clusters_of
 from saccade.errors import InputError
 from saccade.seeds import derive
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from saccade.data.cache import cache_folder
 from saccade.data.decode import unwarned
-from saccade.data.doctor import conversions, examine
+from saccade.data.doctor import class_findings, conversions, examine
 from saccade.data.listing import Finding, Images, LeftOut, Listing, Picture, Unusable
 from saccade.data.preprocess import Preprocess
 from saccade.data.resize import fit
@@ -139,7 +139,7 @@ def described(store: Store, listing: Listing) -> Store:
         name=listing.name,
         source=listing.source,
         left_out=[*listing.left_out, *store.left_out],
-        findings=[*listing.findings, *store.findings],
+        findings=[*listing.findings, *store.findings, *class_findings(store)],
     )
 
 

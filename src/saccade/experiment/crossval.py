@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from saccade import statistics
 from saccade.errors import InputError
 from saccade.events import Note, Work
 from saccade.experiment import outcome
@@ -17,13 +17,16 @@ from saccade.experiment.failures import check_done, failures, summary
 from saccade.experiment.folds import OutOfFold, by_fold, keep, out_of_fold
 from saccade.experiment.members import Member
 from saccade.experiment.recipe import Recipe, changed_fields
+from saccade.experiment.run import check_network
 from saccade.experiment.settings import Choice, CrossValidation
+from saccade.experiment.setup import Prepared
 from saccade.experiment.study import Study, open_study, quietly, validation_accuracy
+from saccade.experiment.suspects import suspected, write_suspects
 from saccade.experiment.verdict import accuracy
 from saccade.writing import write_text
 
 Record = dict[str, Any]
-SUSPECTS = 100  # likely label errors that the record lists
+SUSPECTS = 100  # likely label errors that the record lists; the CSV lists all
 
 
 def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = None, data: Any = None) -> Work[Record]:
@@ -35,6 +38,7 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
     yield from check_choices(recipe, how)
     split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
     prepared = yield from prepare_all({"recipe": how.folds.recipe(recipe, split_seed)}, data)
+    check_networks(how, prepared["recipe"])
     if how.final:  # what the last run cannot do is told before anything is trained
         yield from quietly(prepare_all({"recipe": on_all(recipe)}, data), "data")
     words = {"folds": vars(how.folds), "search": dict(how.search), "inner": how.inner, "final": how.final}
@@ -49,6 +53,7 @@ def cross_validate(recipe: Recipe, how: CrossValidation, place: Path | None = No
     check_done(records, "crossval")
     found = out_of_fold(study, how.folds, members)
     keep(study, {"recipe": found})
+    write_suspects(study.place, suspected(found, records[members[0].name]["classes"]))
     record = {"study": str(study.place), "data": recipe.data, **described(found, records[members[0].name], how)}
     record["chosen"] = chosen if len(how.choices) > 1 else []
     if how.final:
@@ -63,6 +68,15 @@ def check_choices(recipe: Recipe, how: CrossValidation) -> Work[None]:
     if how.search and len(how.choices) == 1:
         names, values = (", ".join(map(str, each)) for each in (how.search, how.choices[0].values()))
         yield Note(f"search: one value of {names} leaves nothing to choose; {values} is used in every fold")
+
+
+def check_networks(how: CrossValidation, prepared: Prepared) -> None:
+    """InputError for a network of the search that does not take the images: all have the size that the recipe has."""
+    for name, choice in {choice["network"]: choice for choice in how.choices if "network" in choice}.items():
+        try:
+            check_network(replace(prepared, recipe=changed_fields(prepared.recipe, choice)))
+        except InputError as error:
+            raise InputError(f"search: network={name}: {error}") from error
 
 
 def chosen_once(study: Study, how: CrossValidation, members: Sequence[Member]) -> Work[list[Choice]]:
@@ -148,8 +162,8 @@ def intervals(record: Record) -> tuple[str, str]:
     grouped = f"{record['units']:,} groups of images (duplicates belong together too)"
     return (
         "The interval of the accuracy is over folds (corrected resampled t), for other training images and seeds.",
-        "The others are for the networks of the first division alone: Wilson's, for as many images as each score counts "
-        f"for, over {grouped if record['units'] < n else 'images'}.",
+        "The others are for the networks of the first division alone: Wilson's, or the exact one-sided limit where that is "
+        f"wider, for as many images as each score counts for, over {grouped if record['units'] < n else 'images'}.",
     )
 
 
@@ -158,7 +172,7 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
     classes, likely = tuple(first["classes"]), found.probabilities[0, 0]
     words = outcome.describe(found.labels, likely, classes, found.units)
     words["scores"] = {"out_of_fold": words["scores"] | {"accuracy": accuracy(found).to_dict()}}
-    suspects = statistics.likely_label_errors(found.labels, found.mean)
+    suspects = suspected(found, classes)
     return {
         "network": first["network"],
         "seed": first["seed"],
@@ -171,14 +185,5 @@ def described(found: OutOfFold, first: Record, how: CrossValidation) -> Record:
         "units": len(np.unique(found.units)),
         **words,
         "label_errors_found": len(suspects),
-        "label_errors": [
-            {
-                "id": str(found.ids[i]),
-                "label": classes[found.labels[i]],
-                "probability_of_label": float(found.mean[i, found.labels[i]]),
-                "likely": classes[int(found.mean[i].argmax())],
-                "probability": float(found.mean[i].max()),
-            }
-            for i in suspects[:SUSPECTS]
-        ],
+        "label_errors": suspects[:SUSPECTS],
     }

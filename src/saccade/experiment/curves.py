@@ -14,6 +14,7 @@ from saccade.experiment import folder, outcome
 from saccade.experiment.division import check_scored
 from saccade.experiment.engine import prepare_all, settle
 from saccade.experiment.failures import failures, summary
+from saccade.experiment.lowest import above_lowest, headline
 from saccade.experiment.members import Member
 from saccade.experiment.recipe import Recipe
 from saccade.experiment.settings import SIZE, Curve
@@ -35,12 +36,18 @@ def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data:
     varied = {name: each.changed(split={"bootstrap": True}) for name, each in curve.recipes(recipe).items()}
     prepared = yield from prepare_all(varied, data)
     found = yield from trained("bias-variance", recipe, prepared, curve, (place, data))
-    rows = []
+    rows, losses = list[Record](), list[dict[int, np.ndarray]]()
     for point in found.points:
         names = [member.name for member in point.members]
-        parts = decompositions(*predictions(found.study, names), found.study.units(names[0], "validation"))
-        rows.append({**point.about(found.study), **parts})
+        (likely, labels), units = predictions(found.study, names), found.study.units(names[0], "validation")
+        rows.append({**point.about(found.study), **decompositions(likely, labels, units)})
+        losses.append(by_seed(point, [statistics.log_losses(labels, each) for each in likely]))
         yield Note(words_of(curve.field, rows[-1]))
+    same_images = curve.field == SIZE or not curve.field.startswith("split.")  # another division scores others
+    above = above_lowest(losses, units) if same_images else [None] * len(rows)
+    rows = [row | {"above_lowest": difference} for row, difference in zip(rows, above, strict=True)]
+    if len(rows) > 1:
+        yield Note(headline(curve.field, rows))
     if curve.field == SIZE and (words := by_class(rows)):
         yield Note(words)
     return (yield from described(found, recipe, rows))
@@ -63,8 +70,8 @@ def learning_curve(
     last: dict[int, np.ndarray] = {}
     for point in found.points:
         units = found.study.units(point.members[0].name, "validation")
-        row, by_seed = measured(found.study, point, units)
-        rows, last = [*rows, row | gain(last, by_seed, units)], by_seed
+        row, right = measured(found.study, point, units)
+        rows, last = [*rows, row | gain(last, right, units)], right
         yield Note(grown(row))
     if words := by_class(rows):
         yield Note(words)
@@ -201,7 +208,12 @@ def measured(study: Study, point: Point, units: np.ndarray) -> tuple[Record, dic
     row = point.about(study)
     row["accuracy"] = statistics.share_over_runs(right, groups=units).to_dict()
     row["log_loss"] = float(np.mean([statistics.log_loss(labels, each) for each in likely]))
-    return row, {member.recipe.seed: each for member, each in zip(point.members, right, strict=True)}
+    return row, by_seed(point, list(right))
+
+
+def by_seed(point: Point, outcomes: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
+    """What each run of the point has of every image, by the seed of the run."""
+    return {member.recipe.seed: each for member, each in zip(point.members, outcomes, strict=True)}
 
 
 def predictions(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -11,12 +12,12 @@ import torch
 from torch import Tensor
 
 from saccade.errors import InputError
-from saccade.events import Note, Work
+from saccade.events import Note, Progress, Work
 from saccade.experiment.assemble import new_network
 from saccade.experiment.fleet import unsuited
 from saccade.experiment.folder import going_on
 from saccade.experiment.recipe import Recipe, make_recipe
-from saccade.experiment.run import check_network, choose_plan, with_plan
+from saccade.experiment.run import MEASURING, check_network, choose_plan, measured_in, with_plan
 from saccade.experiment.setup import Prepared, prepare
 from saccade.experiment.study import Engine, Study, quietly
 from saccade.layers.fleet import stack
@@ -60,7 +61,8 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
     file, first = study.place / SETTLED, next(iter(prepared.values()))
     if file.is_file():
         return settled_before(study, first, engine)
-    images = trained_on(prepared, runs)
+    images, start = trained_on(prepared, runs), time.monotonic()
+    yield Progress(MEASURING, 0, 1)
     with going_on(file):
         chosen = fastest(first, runs, images) if engine == "auto" else Engine(engine, at_once(engine, first))
     if chosen.kind == "processes" and not travels(study.data):
@@ -79,7 +81,9 @@ def settle(study: Study, prepared: Mapping[str, Prepared], runs: int, engine: st
         "recipes": {name: recipe.model_dump(mode="json") for name, recipe in complete.items()},
     }
     write_text(file, json.dumps(words, indent=1) + "\n")
-    yield Note(f"{runs} run{'s' if runs > 1 else ''}, {chosen}; plan: {plans_in_words(plans)}")
+    tried = engine == "auto" or any(plan.measured for plan in plans.values())
+    took = f" ({measured_in(time.monotonic() - start)})" if tried else ""
+    yield Note(f"{runs} run{'s' if runs > 1 else ''}, {chosen}; plan: {plans_in_words(plans)}{took}")
     return Settled(replace(study, engine=chosen), complete)
 
 

@@ -19,6 +19,11 @@ from saccade.experiment.verdict import concluded, counsel, judged, judged_pair, 
 Record = dict[str, Any]
 LEVEL = 0.95
 LOOKS = 2  # of a comparison with a budget: after one round of folds, and after all that the budget pays for
+EACH_LOOK = 1 - (1 - LEVEL) / LOOKS
+TWICE = (
+    f"rounds that a budget pays for are judged twice, after the first and after all, each time at {100 * EACH_LOOK:g} %, "
+    f"so that both together are wrong in at most 5 %; as many --repeats are judged once, at {100 * LEVEL:g} %"
+)
 
 
 @dataclass(frozen=True)
@@ -155,8 +160,10 @@ def two_looks(series: Series, how: Comparison) -> Work[Looked]:
     failed, seconds = series.failed(once, records), series.seconds(records)
     left, rounds = left_of(series, failed), int(how.budget // seconds)
     yield Note(paid(how.budget, seconds, early(records)))
+    if rounds >= LOOKS and len(left) > 1:
+        yield Note(TWICE)
     terms = terms_of(how, left)
-    of_two = replace(terms, level=1 - (1 - LEVEL) / LOOKS)
+    of_two = replace(terms, level=EACH_LOOK)
     first = judged_all(series.outcomes(once, left), terms if rounds < 2 else of_two, failed)
     first = replace(first, budget=Budget(seconds, of_two))
     return (

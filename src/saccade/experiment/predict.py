@@ -1,7 +1,7 @@
 """What a trained network says of images it has not seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from saccade.data.batches import Resident
 from saccade.data.class_map import known_to
 from saccade.data.decode import unwarned
 from saccade.data.images import Pairs, Paths, Subset
-from saccade.data.listing import Images, LeftOut
+from saccade.data.listing import Finding, Images, LeftOut
 from saccade.data.sources import is_table, open_grouped
 from saccade.data.sources.folders import image_files
 from saccade.data.split import units_of
@@ -24,8 +24,8 @@ from saccade.experiment import folder, outcome
 from saccade.experiment.model import Model
 from saccade.experiment.recipe import make_recipe
 from saccade.experiment.recipe_files import read_recipe
+from saccade.experiment.seen import digests_seen, near_seen
 from saccade.layers.ensemble import Ensemble, Observed
-from saccade.reading import read_npz
 from saccade.statistics import Uncertainty
 
 CHUNK = 1024  # images held in memory at once
@@ -141,11 +141,12 @@ def files_of(path: Path, left_out: list[LeftOut]) -> list[Path]:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Scores on labelled data as the record has them, what was said of each image, and what was not scored."""
+    """Scores on labelled data as the record has them, what was said of each image, what was not scored or is odd."""
 
     described: dict[str, Any]
     predictions: Predictions
     labels: np.ndarray
+    findings: list[Finding] = field(default_factory=list)
 
 
 def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
@@ -165,18 +166,13 @@ def evaluate(run: Path, model: Model, data: Any) -> Work[Evaluated]:
     seen = np.isin(store.digests[where], digests_seen(run))
     if seen.all():
         raise InputError(f"{data}: the run has trained or selected on every one of these images, so they measure nothing")
-    return scored(model, store, where[~seen], where[seen])
+    found = scored(model, store, where[~seen], where[seen])
+    return replace(found, findings=near_seen(run, store, where[~seen]))
 
 
 def group_of(run: Path) -> str | None:
     """The column whose equal values the run kept on one side."""
     return make_recipe(read_recipe(run / folder.RECIPE), str(run / folder.RECIPE)).split.group
-
-
-def digests_seen(run: Path) -> np.ndarray:
-    """Of the pixels of the images that trained the run or selected its checkpoint."""
-    split = read_npz(run / folder.SPLIT, "it says which images the run has seen", "digests", "parts")
-    return split["digests"][split["parts"] != "test"]
 
 
 def scored(model: Model, store: Store, where: np.ndarray, seen: np.ndarray) -> Evaluated:

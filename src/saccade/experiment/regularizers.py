@@ -72,7 +72,7 @@ REGULARIZERS: dict[str, Regularizer] = {
     "dropout": strength("regularize.dropout", 0.3),
     "spatial dropout": strength("regularize.spatial_dropout", 0.1),
     "DropBlock": strength("regularize.drop_block", 0.1),
-    "stochastic depth": strength("regularize.drop_path", 0.1),
+    "stochastic depth": strength("regularize.drop_path", 0.1, needs=["residual blocks"]),
     "noise on weights": strength("regularize.weight_noise", 0.05),
     "noise on gradients": strength("regularize.gradient_noise", 1e-3),
     "batch norm": norm("batch"),
@@ -128,6 +128,7 @@ def lacking(prepared: "Prepared", network: "nn.Module") -> dict[str, str]:
     """What a regularizer may need to have an effect and this recipe does not give it, with the reason."""
     import numpy as np
 
+    from saccade.layers.edit import residual_blocks
     from saccade.layers.norms import batch_norms
 
     recipe, labels = prepared.recipe, prepared.store.labels[prepared.indices("train")]
@@ -135,6 +136,8 @@ def lacking(prepared: "Prepared", network: "nn.Module") -> dict[str, str]:
     found = {} if batch_norms(network) else {"batch norm": plain}
     if found and recipe.regularize.norm == "batch":
         found["norm"] = plain
+    if not residual_blocks(network):
+        found["residual blocks"] = "the network has no residual block"
     if recipe.weights is None and not recipe.regularize.freeze_statistics:
         found["statistics"] = "the network starts with statistics of no images; it is for --weights"
     if prepared.preprocess.channels == 1:

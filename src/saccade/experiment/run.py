@@ -11,7 +11,7 @@ import numpy as np
 
 from saccade.data.split import units_of
 from saccade.errors import InputError
-from saccade.events import Note, Work
+from saccade.events import Note, Progress, Work
 from saccade.experiment import folder, model, outcome, record
 from saccade.experiment.assemble import augmentation, new_network, optimizer
 from saccade.experiment.feed import image_weights
@@ -38,6 +38,8 @@ Record = dict[str, Any]
 # from and its plan are in the checkpoint, and how often it is kept decides no bit
 FREE = ("data", "weights", "plan.device", "checkpoint.seconds")
 GUESSING = 0.01  # of the loss of equal chances, within which a loss is one
+MEASURING = "measuring how this network trains fastest"
+NOTICED = 0.5  # seconds of silence that somebody wonders about
 WORTH_COMPILING = 30_000  # images to train on, for kernels that take some seven seconds, once on a machine
 
 
@@ -74,14 +76,21 @@ def ready(recipe: Recipe, data: Any = None) -> Work[Ready]:
     position.times["data"] = time.monotonic() - start
     start = time.monotonic()
     position.memory_before = footprint(device_of(recipe.plan.device)) or 0
+    yield Progress(MEASURING, 0, 1)
     plan = choose_plan(prepared)
     position.times["plan"] = time.monotonic() - start
     if recipe.plan.images_last and not plan.images_last:
         yield Note(
             "plan.images_last: left out; it is for fp32 on a CPU and convolutions of stride 1 that read few channels"
         )
-    yield Note(f"plan: {plan}" + (f" (measured: {len(plan.measured)} tried)" if plan.measured else ""))
+    tried = f" ({measured_in(position.times['plan'])}: {len(plan.measured)} tried)" if plan.measured else ""
+    yield Note(f"plan: {plan}{tried}")
     return Ready(replace(prepared, recipe=with_plan(prepared.recipe, plan)), plan, position)
+
+
+def measured_in(seconds: float) -> str:
+    """How long it took to measure plans; of one that was read from the cache, not again."""
+    return f"measured in {seconds:.1f} s" if seconds >= NOTICED else "measured"
 
 
 def begin(decided: Ready, out: Path | None) -> Fit:

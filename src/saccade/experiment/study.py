@@ -70,6 +70,7 @@ class Study:
         found = {m.name: folder.read_record(self.place / m.name) for m in members if self.is_finished(m)}
         left = [member for member in members if member.name not in found]
         self.tally.meet(members, found)
+        self.tally.at_once = self.processes
         if left:
             with folder.going_on(self.place / left[0].name):
                 yield from self.tally.begin()

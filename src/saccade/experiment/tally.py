@@ -6,18 +6,25 @@ from typing import Any
 
 from saccade.events import Ended, Event, Note
 from saccade.experiment.members import Member
+from saccade.experiment.time_left import in_words, seconds_left
 
 Record = dict[str, Any]
 
 
 @dataclass
 class Tally:
-    """`planned`: the runs that were announced; `met`: those that are known by their names; `done`: which have ended."""
+    """`planned`: the runs that were announced; `met`: those that are known by their names; `done`: which have ended.
+
+    `seconds`: of those that have ended here, `at_once` of them at the same time.
+    """
 
     planned: int = 0
+    at_once: int = 1
     met: dict[str, Member] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
+    seconds: dict[str, float] = field(default_factory=dict)
     begun: bool = False
+    foretold: bool = False
 
     def meet(self, members: Iterable[Member], done: Iterable[str]) -> None:
         """These runs belong to the study, and those of them are done already."""
@@ -41,7 +48,20 @@ class Tally:
         if not isinstance(event, Ended):
             return event
         self.done.add(event.name)
-        return Note(f"[{len(self.done)}/{self.planned}] {result(self.met[event.name], event.record)}")
+        if "seconds" in event.record:
+            self.seconds[event.name] = event.record["seconds"]
+        return Note(f"[{len(self.done)}/{self.planned}] {result(self.met[event.name], event.record)}{self.foretell()}")
+
+    def foretell(self) -> str:
+        """How long the others will take, once, as soon as it can be told."""
+        left = [name for name in self.met if name not in self.done]
+        unmet = self.planned - len(self.met)
+        seconds = None if self.foretold else seconds_left(self.seconds, self.met, left, unmet)
+        if seconds is None:
+            return ""
+        self.foretold = True
+        words = in_words(seconds / self.at_once, len(left) + unmet)
+        return f"; {words}" if words else ""
 
 
 def result(member: Member, record: Record) -> str:

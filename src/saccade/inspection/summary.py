@@ -12,6 +12,7 @@ from saccade.inspection.smallest import with_smallest
 from saccade.inspection.table import Row, layer_table
 from saccade.inspection.timing import rates_of, step_seconds
 from saccade.inspection.trace import trace
+from saccade.wording import in_bytes
 
 Record = dict[str, Any]
 LEAVES = ("conv", "linear", "pool", "norm", "matmul", "attention")
@@ -85,7 +86,7 @@ def fitting(network: nn.Module, image: tuple[int, int, int], budget: int, step: 
     """The largest batch whose training step stays within so many bytes. InputError where not even two images do."""
     found = largest_batch(network, image, budget, step.precision, step.optimizer)
     if found < 2:
-        raise InputError(f"not even 2 images at once fit {budget:,} bytes; try --precision bf16 or smaller images")
+        raise InputError(f"not even 2 images at once fit {in_bytes(budget)}; try --precision bf16 or smaller images")
     return found
 
 

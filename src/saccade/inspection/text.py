@@ -4,8 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from saccade.inspection.summary import folded, main_rows
+from saccade.wording import adding_up, in_bytes
 
 Record = dict[str, Any]
+# Of the memory of a training step, at its fullest moment
+PARTS = {
+    "weights": "weights",
+    "state": "state of the optimizer",
+    "activations": "kept activations",
+    "gradients": "gradients of weights",
+    "passing": "gradients of activations",
+}
 
 
 def short(value: float) -> str:
@@ -14,10 +23,6 @@ def short(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g} {letter}"
     return f"{value:g}"
-
-
-def gigabytes(count: int) -> str:
-    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 def pair(values: Sequence[Any] | str | None) -> str:
@@ -63,7 +68,7 @@ def layers(record: Record, depth: int | None, every: bool) -> list[str]:
             f"{row['parameters'] - row['biases']:,}",
             f"{row['biases']:,}",
             f"{row['macs']:,}" if row["counted"] else "not counted",
-            gigabytes(row["bytes"]),
+            in_bytes(row["bytes"]),
             pair(row["receptive_field"]) if row["offset"] and None not in row["offset"] else "all",
             pair(row["step"]) if row["offset"] and None not in row["offset"] else "",
             pair(row["offset"]) if row["offset"] and None not in row["offset"] else "",
@@ -76,14 +81,14 @@ def layers(record: Record, depth: int | None, every: bool) -> list[str]:
 
 def totals(record: Record) -> list[tuple[str, str]]:
     memory = record["memory"]
+    *parts, whole = adding_up([memory[part] for part in PARTS])
     found = [
         ("parameters", f"{record['parameters']:,}"),
         ("MACs of one image", f"{record['macs']:,} ({short(record['flops'])}FLOPs)"),
         ("receptive field", pair(record["receptive_field"]) or "the whole image"),
-        (f"training step of {memory['batch']} in {memory['precision']}", gigabytes(memory["training_bytes"])),
-        ("  weights, gradients, state", " + ".join(gigabytes(memory[k]) for k in ("weights", "gradients", "state"))),
-        ("  kept activations", gigabytes(memory["activations"])),
-        ("  margin for kernels and allocator", "+ " + gigabytes(memory["margin"])),
+        (f"training step of {memory['batch']} in {memory['precision']}", whole),
+        *((f"  {name}", part) for name, part in zip(PARTS.values(), parts, strict=True)),
+        ("  margin for kernels and allocator", "+ " + in_bytes(memory["margin"])),
     ]
     if missing := [f"{row['path']} {row['kind']}".strip() for row in record["layers"] if not row["counted"]]:
         found.insert(2, ("  without", ", ".join(missing)))

@@ -63,12 +63,17 @@ def stochastic_depth(network: nn.Module, rate: float) -> int:
     The linear rule of arXiv:1603.09382, equation 4. InputError where there is no residual block, or the rate not in [0, 1).
     """
     check_rate("stochastic depth", rate)
-    blocks = [each for each in network.modules() if isinstance(each, Residual) and type(each.body) is nn.Sequential]
+    blocks = residual_blocks(network)
     if not blocks:
         raise InputError("stochastic depth: the network has no residual block to drop")
     for i, block in enumerate(blocks, start=1):
         drop_path(block, rate * i / len(blocks))
     return len(blocks)
+
+
+def residual_blocks(network: nn.Module) -> list[Residual]:
+    """Those with a body that can be dropped, in the order of the pass."""
+    return [each for each in network.modules() if isinstance(each, Residual) and type(each.body) is nn.Sequential]
 
 
 def drop_paths(blocks: Iterable[nn.Module], rate: float) -> None:

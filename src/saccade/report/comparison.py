@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from saccade.experiment.compare import looked_before
-from saccade.experiment.looks import spelled
+from saccade.experiment.looks import EACH_LOOK, TWICE, spelled
 from saccade.experiment.verdict import own_fields, sized
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import MINUS, document, percent, section, signed, table, tag, text
@@ -23,7 +23,7 @@ def compare_page(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
     head = tag("p", f"a comparison on {text(record['data'])}", class_="kicker")
     before = f" {capital(looked_before(record['looks']))}." if record["looks"] > 1 else ""
     differ = f"{capital('; '.join(map(sized, pairs))).replace('-', MINUS)}. " if pairs else ""
-    lead = f"{differ}{trained(record)} {certainty(record) if pairs else ''}{before}{overrun(record)}"
+    lead = f"{differ}{trained(record)} {certainty(record) if pairs else ''}{twice(record)}{before}{overrun(record)}"
     body = [
         tag("header", head + tag("h1", text(named(record))) + tag("p", text(lead), class_="lead")),
         section("The difference", differences(pairs)) if pairs else "",
@@ -81,12 +81,16 @@ def certainty(record: Record) -> str:
     together = f"All {pairs} together, the intervals are at {level}, each by itself at {single} (Bonferroni)"
     intervals = f"Intervals are at {level}" if pairs == 1 else together
     adjusted = "" if pairs == 1 else f", p values times {pairs} to match"
-    looks = ", which leaves the other half of 5\u202f% to the other look at the data" if record["level"] > 0.95 else ""
     return (
-        f"{intervals}{looks}, and hold for other training images and seeds too{adjusted}. One is called better where its "
+        f"{intervals}, and hold for other training images and seeds too{adjusted}. One is called better where its "
         f"interval leaves out zero, two equivalent where both one-sided tests place the difference within "
         f"{100 * record['margin']:g} percentage points, which are taken not to matter."
     )
+
+
+def twice(record: Record) -> str:
+    """Why the level is another than of --repeats, where a budget paid for several rounds."""
+    return f" {capital(TWICE)}." if record["pairs"] and record["level"] == EACH_LOOK else ""
 
 
 def bought(rows: Sequence[Record]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from saccade.experiment.crossval import intervals
+from saccade.experiment.suspects import FILE
 from saccade.report import sections
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import document, percent, section, table, tag, text
@@ -75,8 +76,8 @@ def suspects(record: Record, pictures: Mapping[str, np.ndarray]) -> str:
     found = record["label_errors"]
     if not found:
         return tag("p", "None: no image is confidently another class than its label says.")
-    count, listed = record["label_errors_found"], f", {len(found)} are in record.json" if len(found) > PICTURED else ""
-    fewer = f" The {PICTURED} most doubtful are shown{listed}." if count > PICTURED else ""
+    count = record["label_errors_found"]
+    fewer = f" The {PICTURED} most doubtful are shown, all are in {FILE} beside this page." if count > PICTURED else ""
     words = (
         f"{count:,} images are confidently another class than their label says, by networks that had not seen them "
         f"(confident learning). Some are wrong labels, some hard images: look before you change one.{fewer}"

@@ -5,6 +5,7 @@ from math import log10
 from typing import Any
 
 from saccade.experiment.curves import by_class
+from saccade.experiment.lowest import headline, lowest_of, method
 from saccade.report.charts import HEIGHT, Frame, svg
 from saccade.report.html import document, percent, section, signed, table, tag, text
 from saccade.report.studies import colour, points
@@ -35,19 +36,20 @@ def bias_variance_page(record: Record) -> str:
 
 def parts_head(record: Record, rows: Sequence[Record]) -> str:
     """Where the error is lowest, and what it is made of there; of a single value the latter alone."""
-    best = min(rows, key=lambda row: row["log_loss"]["error"]["value"])
+    best = lowest_of(rows)
     share = best["log_loss"]["bias"]["value"] / max(1e-12, best["log_loss"]["error"]["value"])
     bias = f"{percent(max(0.0, min(1.0, share)))} of the log loss is bias"
     title, each, lead = bias, "", "Bias is what all networks share; the rest is variance"
     if len(rows) > 1:
-        title, each = f"The error is lowest at {record['field']} {best['value']}", " at each value"
-        lead = f"There {bias}, which all networks share, the rest variance"
+        title, each = headline(record["field"], rows), " at each value"
+        lead = f"At {best['value']} {bias}, which all networks share, the rest variance"
     head = tag("p", f"bias and variance of {text(record['network'])} on {text(record['data'])}", class_="kicker")
     lead += (
         f", which a mean over networks would take away. {record['members']} members on bootstrap samples{each}, scored on "
         f"{record['scored']:,} validation images; intervals are at 95 %, for other members and other images (groups are "
         "drawn whole)."
     )
+    lead += f" Which value is lowest is told {method(rows)}." if len(rows) > 1 else ""
     return tag("header", head + tag("h1", text(title)) + tag("p", lead, class_="lead"))
 
 

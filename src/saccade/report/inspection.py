@@ -3,8 +3,9 @@
 from typing import Any
 
 from saccade.inspection.summary import main_rows
-from saccade.inspection.text import gigabytes, pair, totals, window
+from saccade.inspection.text import pair, totals, window
 from saccade.report.html import bar, count, document, section, table, tag, text
+from saccade.wording import in_bytes
 
 Record = dict[str, Any]
 
@@ -32,7 +33,7 @@ def layer_rows(record: Record) -> str:
                 " × ".join(map(str, row["output"])),
                 f"{count(row['parameters'])}{bar(row['parameters'] / most['parameters'])}",
                 f"{count(row['macs'])}{bar(row['macs'] / most['macs'])}",
-                f"{gigabytes(row['bytes'])}{bar(row['bytes'] / most['bytes'])}",
+                f"{in_bytes(row['bytes'])}{bar(row['bytes'] / most['bytes'])}",
                 pair(row["receptive_field"]) if finite else "all",
             ]
         )

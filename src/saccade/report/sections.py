@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from saccade.inspection.text import gigabytes
 from saccade.report import charts
 from saccade.report.html import bar, count, details, percent, section, short, table, tag, text
-from saccade.wording import SCORES
+from saccade.wording import SCORES, in_bytes
 
 Record = dict[str, Any]
 GRID = 30  # classes, above which a confusion matrix is no longer a picture
@@ -84,7 +83,8 @@ def training(record: Record, history: Sequence[dict[str, float]]) -> str:
 
 
 INTERVALS = (
-    "Proportions have Wilson intervals; so have the other scores, for as many images as the spread of their parts says "
+    "Proportions have Wilson intervals, but reach to the exact one-sided limit where few images are right, or few wrong, "
+    "and that is wider; so have the other scores, for as many images as the spread of their parts says "
     "they count for, and the calibration error one by its bootstrap. Where images belong together (groups, "
     "duplicates), all go over groups."
 )
@@ -225,7 +225,7 @@ def machine(record: Record) -> str:
         "system": m["system"],
         "plan": f"{plan['device']}, {plan['precision']}, {layout}, {plan['micro_batch']} images at a time",
         "times": ", ".join(f"{name} {seconds:.1f} s" for name, seconds in record["times"].items()),
-        "memory of training": met(expected_bytes(record["memory"]), record["memory"]["met_bytes"], gigabytes),
+        "memory of training": met(expected_bytes(record["memory"]), record["memory"]["met_bytes"], in_bytes),
         "time of training": met(record["time"]["predicted_seconds"], record["time"]["met_seconds"], lambda s: f"{s:.1f} s"),
         "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
         "started": record["started"],

@@ -17,6 +17,7 @@ from saccade.statistics.classification import (
     confident_mistakes,
     confusion_matrix,
     log_loss,
+    log_losses,
     per_class,
     top_k,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "likely_label_errors",
     "log_loss",
     "log_loss_decomposition",
+    "log_losses",
     "mcnemar",
     "mean_over_folds",
     "mean_over_runs",

@@ -13,32 +13,62 @@ from saccade.errors import InputError, suggestion
 
 PATH_NAMES = ("path", "file", "filename", "image")
 LABEL_NAMES = ("label", "class", "target")
+PREDICTED = ("file", "class", "probability")  # the first columns of what `saccade predict --csv` writes
+LISTED = 10  # lines that an error names
 
 
 def read(file: Path, group: str | None) -> Listing:
     """Paths are relative to the CSV; a file that is missing is left out by name."""
     rows, columns = read_rows(file)
+    check_no_predictions(file, columns)
     path_column = column(file, columns, PATH_NAMES)
     label_column = column(file, columns, LABEL_NAMES)
     group_column = column(file, columns, (group.strip().lower(),)) if group else ("group" if "group" in columns else None)
+    check_rows(file, rows, (path_column, label_column))
     left_out, kept = [], []
-    for number, row in rows:
-        if not row[path_column] or not row[label_column]:
-            raise InputError(
-                f"{file}, line {number}: a {path_column} and a {label_column} are needed, met {list(row.values())}"
-            )
-        part = row.get("split", "").strip().lower()
-        if part not in (*PART_NAMES, ""):
-            raise InputError(f'{file}, line {number}: split is train, validation or test, not "{part}"')
+    for _, row in rows:
         if reason := reason_against(file.parent / row[path_column]):
             left_out.append(LeftOut(row[path_column], reason))
         else:
-            kept.append((row[path_column], row[label_column], PART_NAMES.get(part, ""), row.get(group_column or "", "")))
+            part = PART_NAMES.get(part_of(row), "")
+            kept.append((row[path_column], row[label_column], part, row.get(group_column or "", "")))
     if not rows:
         raise InputError(f"{file}: there is no line of an image in it, only the names of its columns")
     if not kept:
         raise InputError(f"{file}: none of its {len(rows)} files exists; paths are read relative to {file.parent}")
     return listing(file, kept, left_out, group_column is not None)
+
+
+def check_no_predictions(file: Path, columns: list[str]) -> None:
+    """InputError for what a network has said of images, which is no truth to learn from or to score by."""
+    if tuple(columns[: len(PREDICTED)]) == PREDICTED:
+        raise InputError(
+            f"{file}: these are predictions that `saccade predict` wrote, not labels that somebody gave; to use them as "
+            "labels all the same, keep the columns file and class alone"
+        )
+
+
+def check_rows(file: Path, rows: list[tuple[int, dict[str, str]]], needed: tuple[str, str]) -> None:
+    """InputError that names every line that cannot be used, or the first of them and how many more there are."""
+    wrong = [(number, why) for number, row in rows if (why := reason_against_row(row, needed))]
+    if len(wrong) == 1:
+        raise InputError(f"{file}, line {wrong[0][0]}: {wrong[0][1]}")
+    if wrong:
+        lines = [f"  line {number}: {why}" for number, why in wrong[:LISTED]]
+        lines += [f"  and {len(wrong) - LISTED:,} more"] if len(wrong) > LISTED else []
+        raise InputError("\n".join([f"{file}: {len(wrong):,} of {len(rows):,} lines cannot be used:", *lines]))
+
+
+def reason_against_row(row: dict[str, str], needed: tuple[str, str]) -> str:
+    """What is wrong with a line; "" for nothing."""
+    if not all(row[name] for name in needed):
+        return f"a {needed[0]} and a {needed[1]} are needed, met {list(row.values())}"
+    part = part_of(row)
+    return "" if part in (*PART_NAMES, "") else f'split is train, validation or test, not "{part}"'
+
+
+def part_of(row: dict[str, str]) -> str:
+    return row.get("split", "").strip().lower()
 
 
 def reason_against(path: Path) -> str:
