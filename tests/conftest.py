@@ -1,7 +1,10 @@
 """The real data beside the checkout, and a cache of the tests' own."""
 
 import os
+import sys
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # every process of a test would compile torch's Python anew, in 4 s
+    sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:  # two workers with two threads each would take ten times as long as with one
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

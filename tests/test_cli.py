@@ -26,8 +26,10 @@ from saccade.experiment.curves import words_of
 from saccade.experiment.race import row_in_words
 from saccade.experiment.recipe import field_names, make_recipe
 from saccade.experiment.run import one_class
+from saccade.inspection import listing
 from saccade.training import checkpoint
 from saccade.training.plan import Plan
+from saccade.zoo import NETWORKS
 
 BASE = ["train", "digits", "--network", "lenet5", "--images.size", "28", "--epochs", "1"]
 
@@ -221,7 +223,9 @@ def test_a_test_part_of_one_class_says_nothing_of_the_network() -> None:
     assert one_class({"confusion": [[3, 0], [1, 1]]}) == ""
 
 
-def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     words = [sys.executable, "-m", "saccade", *BASE, "--out", str(run), "--json"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
@@ -231,12 +235,7 @@ def test_json_is_the_only_thing_on_standard_output_and_a_damaged_checkpoint_is_n
     (tmp_path / "copy" / "record.json").unlink()
     whole = (run / "checkpoint.pt").read_bytes()
     (tmp_path / "copy" / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
-    broken = subprocess.run(
-        [sys.executable, "-m", "saccade", "resume", str(tmp_path / "copy")], capture_output=True, text=True, check=False
-    )
-    assert broken.returncode == 2
-    assert "checkpoint.pt: the checkpoint is damaged" in broken.stderr
-    assert "Traceback" not in broken.stderr
+    assert "checkpoint.pt: the checkpoint is damaged" in refused(["resume", str(tmp_path / "copy")], capsys)
     middle = len(whole) // 2
     inverted = bytes(255 - byte for byte in whole[middle : middle + 64])
     (tmp_path / "copy" / "checkpoint.pt").write_bytes(whole[:middle] + inverted + whole[middle + 64 :])
@@ -254,13 +253,30 @@ def test_doctor_lists_what_it_leaves_out(data: Path, tmp_path: Path, capsys: pyt
     assert [left["file"] for left in found["left_out"]] == ["hat/cut.jpg"]
 
 
-def test_networks_lists_all_with_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["networks", "--json"]) == 0
-    rows = {row["network"]: row["parameters"] for row in json.loads(capsys.readouterr().out)}
-    assert rows["resnet50"] == 25_557_032
-    assert rows["lenet5_1998"] == 60_000
+@pytest.fixture
+def few_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of all, of which tests/zoo/test_contract.py counts every one, and none from the cache."""
+    names = ("lenet5", "lenet5_1998", "resnet50", "mobilenet_v1")
+    monkeypatch.setattr(listing, "NETWORKS", {name: NETWORKS[name] for name in names})
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path))
 
 
+@pytest.mark.usefixtures("few_networks")
+def test_networks_lists_them_with_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):  # counted, and from the cache
+        assert main(["networks", "--json"]) == 0
+        rows = {row["network"]: row for row in json.loads(capsys.readouterr().out)}
+        assert list(rows) == ["lenet5", "lenet5_1998", "resnet50", "mobilenet_v1"]
+        assert rows["lenet5_1998"]["parameters"] == 60_000
+        assert (rows["resnet50"]["parameters"], rows["resnet50"]["macs"]) == (25_557_032, 4_089_184_256)
+        assert rows["mobilenet_v1"]["options"] == ["width"]
+
+
+def test_networks_are_all_that_there_are() -> None:
+    assert listing.NETWORKS is NETWORKS
+
+
+@pytest.mark.usefixtures("few_networks")
 def test_every_name_of_the_package_is_there_after_its_parts_were_imported() -> None:
     """A command and a folder of one name would shadow each other."""
     import saccade

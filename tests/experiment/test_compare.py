@@ -383,7 +383,7 @@ def test_a_study_is_no_run(study: Any) -> None:
 
 
 def test_with_a_budget_repeats_are_what_it_pays_for(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words: dict[str, Any] = {"folds": 2, "b": {"seed": 7}, "margin": 1e-6, **SMALL, "epochs": 1}
+    words: dict[str, Any] = {"folds": 2, "b": {"seed": 7}, "margin": 1e-6, "engine": "serial", **SMALL, "epochs": 1}
     short = finish(commands.compare(digits, budget=1e-3, out=tmp_path / "short", **words))
     assert (short["repeats"], short["level"]) == (1, 0.95)
     assert "rounds of folds instead of 1" in short["advice"]

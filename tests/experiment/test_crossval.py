@@ -34,7 +34,7 @@ SMALL: dict[str, Any] = {
     "optimizer": {"lr": 0.02},
     "plan": {"precision": "fp32", "channels_last": True},
 }
-LONGER = SMALL | {"epochs": 12}
+LONGER = SMALL | {"epochs": 8}
 
 
 @pytest.fixture(scope="module")

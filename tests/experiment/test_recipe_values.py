@@ -48,6 +48,10 @@ ALONE = "a single image of {} px leaves a batch norm of {} one value of each cha
         (["--optimizer.l1", "inf"], "optimizer.l1 should be a finite number"),
         (["--optimizer.rates", "stem=inf"], 'optimizer.rates: a factor is at most 1,000, not "stem=inf"'),
         (["--optimizer.rates", "stem=nan"], "optimizer.rates: a factor is above 0"),
+        (["--optimizer.rates", "stem=0.1,,head=2"], 'nothing is between two commas, or beside one, in "stem=0.1,,head=2"'),
+        (["--optimizer.rates", "stem=2,"], 'optimizer.rates: nothing is between two commas, or beside one, in "stem=2,"'),
+        (["--optimizer.rates", "=0.1"], 'optimizer.rates: part=factor such as stem=0.1, not "=0.1"'),
+        (["--optimizer.freeze", "stem, ,head"], "optimizer.freeze: nothing is between two commas"),
         (["--lr", "1e38", "--rates", "stem=9"], "lr must be finite in 32 bits, not 9e+38"),
         (["--regularize.weight_noise", "1e10"], "regularize.weight_noise should be less than or equal to 1"),
         (["--regularize.gradient_noise", "inf"], "regularize.gradient_noise should be a finite number"),
@@ -74,6 +78,12 @@ def test_bad_values_get_one_line_and_no_folder(
     assert answer in err.strip().splitlines()[-1]
     assert "Traceback" not in err
     assert not run.exists()
+
+
+def test_of_a_part_that_has_two_factors_the_last_counts() -> None:
+    """Where it stands in the line, too: a later factor of the whole stem would otherwise go before it."""
+    settings = make_recipe({"data": "x", "optimizer": {"rates": "stem.0=0.1, stem=0.5, stem.0 = 0.2"}}).optimizer
+    assert list(settings.parts_rates().items()) == [("stem", 0.5), ("stem.0", 0.2)]
 
 
 @pytest.mark.parametrize("regularize", [{"norm": "group"}, {"freeze_statistics": True}])

@@ -36,6 +36,9 @@ SMALL: dict[str, Any] = {
 }
 
 
+QUICK = SMALL | {"network": "lenet5", "images": {"size": 28}}  # where no residual block is needed
+
+
 @pytest.fixture(scope="module")
 def digits() -> tuple[np.ndarray, np.ndarray]:
     found = load_digits()
@@ -65,7 +68,7 @@ def closed(page: str) -> bool:
 
 def test_a_race_searches_by_validation_and_reads_test_with_other_seeds(digits: Any, tmp_path: Path) -> None:
     split = {"seed": 5}  # of search and runs alike, or images that chose the rate would be among those that test it
-    words = {"rules": "sgd, adamw", "rates": 1, "seeds": 2, "out": tmp_path / "race", **SMALL, "split": split}
+    words = {"rules": "sgd, adamw", "rates": 1, "seeds": 2, "out": tmp_path / "race", **QUICK, "split": split}
     record = finish(commands.race(digits, **words))
     rows = {row["rule"]: row for row in record["rules"]}
     assert set(rows) == {"sgd", "adamw"}
@@ -100,7 +103,7 @@ def test_a_race_searches_by_validation_and_reads_test_with_other_seeds(digits: A
 
 def test_an_ablation_switches_one_thing_at_a_time_and_reads_no_test_part(digits: Any, tmp_path: Path) -> None:
     only = ["label smoothing", "mixup", "stochastic depth"]
-    fields = SMALL | {"regularize": {"label_smoothing": 0.1}}
+    fields = SMALL | {"images": {"size": 8}, "epochs": 1, "regularize": {"label_smoothing": 0.1}}
     record = finish(commands.ablate(digits, only=only, seeds=2, out=tmp_path / "study", **fields))
     changes = {row["regularizer"]: row["change"] for row in record["rows"]}
     assert changes == {"label smoothing": "without", "mixup": "with", "stochastic depth": "with"}
@@ -124,7 +127,7 @@ def test_an_ablation_switches_one_thing_at_a_time_and_reads_no_test_part(digits:
 
 def test_seeds_of_a_race_and_of_an_ablation_train_as_one_network(digits: Any, tmp_path: Path) -> None:
     """The batched engine is asked for; what it trains is scored and reported as what is trained alone."""
-    fields = {**SMALL, "network": "lenet5", "images": {"size": 28}, "epochs": 3, "batch": 16}
+    fields = QUICK | {"batch": 16}
     words = {"rules": "sgd", "rates": 3, "seeds": 2, **fields}
     several = finish(commands.race(digits, **words, engine="batched", out=tmp_path / "race"))
     alone = finish(commands.race(digits, **words, engine="serial", out=tmp_path / "alone"))
@@ -155,7 +158,7 @@ def test_without_validation_images_a_race_and_an_ablation_say_so_before_training
 
 
 def test_folds_of_an_ablation_hold_every_image_once(digits: Any, tmp_path: Path) -> None:
-    fields = SMALL | {"epochs": 1}
+    fields = QUICK | {"epochs": 1}
     record = finish(commands.ablate(digits, only=["mixup"], seeds=1, folds=3, out=tmp_path / "study", **fields))
     held = []
     for i in range(3):
@@ -174,7 +177,7 @@ def test_what_cannot_be_switched_on_is_said_and_the_others_go_on(
 
     monkeypatch.setattr(edit, "dropout", refused)
     only = ["stochastic depth", "dropout", "L1"]
-    fields = {**SMALL, "network": "lenet5", "images": {"size": 28}, "engine": "serial"}
+    fields = {**QUICK, "epochs": 1, "network": "lenet5", "images": {"size": 28}, "engine": "serial"}
     record = finish(commands.ablate(digits, only=only, seeds=1, out=tmp_path / "study", **fields))
     rows = {row["regularizer"]: row for row in record["rows"]}
     assert record["left_out"] == {"stochastic depth": "the network has no residual block"}
@@ -306,26 +309,31 @@ def test_views_are_the_mean_of_what_is_said_of_each(tmp_path: Path) -> None:
             saccade.evaluate(tmp_path / "run", views=views)
 
 
-TUNED = SMALL | {"plan": {"precision": "fp32", "channels_last": False, "images_last": False}}
+TUNED = QUICK | {"plan": {"precision": "fp32", "channels_last": False, "images_last": False}}
 
 
 def tuned(digits: Any, low: float = 1e-3, high: float = 1.0, **fields: Any) -> dict[str, Any]:
-    return finish(commands.tune_rate(digits, low, high, 100, **TUNED | fields))
+    return finish(commands.tune_rate(digits, low, high, 60, **TUNED | fields))
 
 
-def test_a_range_test_is_of_the_rate_that_the_recipe_has_before_it_is_scaled(digits: Any) -> None:
-    """Four times the batch that the rate is for: what is tried as 0.01 is a step of 0.04, as in training."""
-    plain, scaled = tuned(digits, low=4e-3, high=4.0), tuned(digits, optimizer={"reference_batch": 8})
+@pytest.fixture(scope="module")
+def plain(digits: Any) -> dict[str, Any]:
+    return tuned(digits)
+
+
+def test_a_range_test_is_of_the_rate_that_the_recipe_has_before_it_is_scaled(digits: Any, plain: Any) -> None:
+    """Four times the batch that the rate is for: what is tried as 0.001 is a step of 0.004, as in training."""
     assert TUNED["batch"] == 32
+    scaled = tuned(digits, low=2.5e-4, high=0.25, optimizer={"reference_batch": 8})
     assert scaled["losses"] == pytest.approx(plain["losses"], rel=1e-5)
     assert scaled["suggestion"] == pytest.approx(plain["suggestion"] / 4, rel=0.05)
 
 
-def test_a_range_test_draws_by_the_seed_and_has_the_noise_of_training(digits: Any) -> None:
+def test_a_range_test_draws_by_the_seed_and_has_the_noise_of_training(digits: Any, plain: Any) -> None:
     one, other = (tuned(digits, regularize={"dropout": 0.5})["losses"] for _ in range(2))
     assert one == other
     assert one != tuned(digits, regularize={"dropout": 0.5}, seed=1)["losses"]
-    assert tuned(digits)["losses"] != tuned(digits, regularize={"gradient_noise": 0.1})["losses"]
+    assert plain["losses"] != tuned(digits, regularize={"gradient_noise": 0.1})["losses"]
 
 
 def test_a_range_in_which_nothing_is_learned_suggests_nothing(digits: Any) -> None:

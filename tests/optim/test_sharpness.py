@@ -199,6 +199,40 @@ def test_the_corners_are_as_high_as_what_the_papers_optimizer_finds(
     assert found == pytest.approx(by_l_bfgs_b(surface, epsilon, space, 200), rel=0.05)
 
 
+def deep(width: int, *, norm: bool = False, convolutions: bool = False) -> nn.Module:
+    if not convolutions:
+        hidden = [each for _ in range(2) for each in (nn.Linear(width, width), nn.Tanh())] if width < 32 else []
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Tanh(), *hidden, nn.Linear(width, 10))
+    halves = []
+    for channels in (1, width):
+        kept = nn.BatchNorm2d(width) if norm else nn.Identity()
+        halves.append(nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), kept, nn.ReLU()))
+    return nn.Sequential(halves[0], nn.MaxPool2d(2), halves[1], nn.Flatten(), nn.Linear(16 * width, 10))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", ["full", "subspace"])
+@pytest.mark.parametrize("kind", ["convolutions", "convolutions and norm", "dense", "deep"])
+def test_at_sharp_minima_the_corners_are_nearly_as_high_as_what_is_found_in_20_times_as_long(kind: str, space: str) -> None:
+    """The figures of `keskar_sharpness` are from networks such as these, trained until the slope is nearly nothing."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        convolutional = kind.startswith("convolutions")
+        network = deep({"dense": 32, "deep": 16}.get(kind, 8), norm="norm" in kind, convolutions=convolutional)
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+        for images, labels in batches(120, 120) * (600 if convolutional else 800):
+            optimizer.zero_grad()
+            functional.cross_entropy(network(images), labels).backward()
+            optimizer.step()
+    surface = loss_surface(network, functional.cross_entropy, batches(120, 120), torch.float64)
+    within = full_space(surface.origin) if space == "full" else random_subspace(surface.origin, generator())
+    for epsilon in (1e-3, 5e-4):
+        found = keskar_sharpness(surface, epsilon, within)
+        ratio = found / by_l_bfgs_b(surface, epsilon, within, 200)
+        print(f"{kind}, {space}, epsilon {epsilon:g}: {ratio:.3f} of L-BFGS-B")
+        assert ratio > 0.9
+
+
 def by_l_bfgs_b(surface: Surface, epsilon: float, space: Subspace, iterations: int) -> float:
     box = epsilon * (space.coordinates.abs() + 1)
 

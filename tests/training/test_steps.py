@@ -39,9 +39,9 @@ class Hungry(nn.Module):
         return self.dense(x)
 
 
-def trainer(network: nn.Module, micro_batch: int = 64) -> Trainer:
+def trainer(network: nn.Module, micro_batch: int = 64, loss: classify.Loss = classify.loss) -> Trainer:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    return Trainer(network, optimizer, classify.loss, classify.correct, PLAIN.autocast, micro_batch)
+    return Trainer(network, optimizer, loss, classify.correct, PLAIN.autocast, micro_batch)
 
 
 def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch() -> None:
@@ -70,14 +70,20 @@ def test_another_error_of_the_network_comes_through() -> None:
         trainer(nn.Linear(5, 2)).step(torch.randn(4, 4), torch.randint(2, (4,)))
 
 
+WEIGHTED = classify.Loss(smoothing=0.2, weights=torch.logspace(-1, 1, 10))  # classes count from 0.1 to 10
+
+
+@pytest.mark.parametrize("loss", [classify.loss, WEIGHTED], ids=["plain", "weighted and smoothed"])
 @pytest.mark.parametrize("micro", [1, 3, 8])
-def test_accumulated_gradients_are_those_of_the_batch(micro: int) -> None:
+def test_accumulated_gradients_are_those_of_the_batch(micro: int, loss: classify.Loss) -> None:
+    """Also where the parts of a batch hold classes of other weights, by which no part may be divided."""
     torch.manual_seed(0)
     whole, parts = find("lenet5").build(10, 1).double(), find("lenet5").build(10, 1).double()
     parts.load_state_dict(whole.state_dict())
     images, labels = torch.randn(8, 1, 28, 28, dtype=torch.float64), torch.randint(10, (8,))
-    one, two = trainer(whole).step(images, labels), trainer(parts, micro).step(images, labels)
+    one, two = trainer(whole, loss=loss).step(images, labels), trainer(parts, micro, loss).step(images, labels)
     assert one.correct == two.correct
+    assert one.loss.item() == pytest.approx(two.loss.item(), rel=1e-6)
     for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)  # the loss is computed in float32
 

@@ -174,22 +174,38 @@ class OptimizerSection(Section):
     """Factors of the learning rate of parts, such as "stem=0.1,stages.*=0.5"; the last that fits counts."""
 
     def parts_frozen(self) -> list[str]:
-        return [part.strip() for part in (self.freeze or "").split(",") if part.strip()]
+        """InputError where one is empty."""
+        return between_commas("freeze", self.freeze)
 
     def parts_rates(self) -> dict[str, float]:
-        """InputError where a factor is no number above 0, or so large that it is a mistake."""
-        found = {}
-        for word in filter(None, (self.rates or "").split(",")):
-            part, _, value = word.partition("=")
-            try:
-                found[part.strip()] = float(value)
-            except ValueError:
-                raise InputError(f'optimizer.rates: part=factor such as stem=0.1, not "{word}"') from None
-            if not found[part.strip()] > 0:
-                raise InputError(f'optimizer.rates: a factor is above 0 (to stop a part, freeze it), not "{word}"')
-            if found[part.strip()] > LARGEST_FACTOR:
-                raise InputError(f'optimizer.rates: a factor is at most {LARGEST_FACTOR:,}, not "{word}"')
+        """InputError where one is empty, or a factor is no number above 0, or so large that it is a mistake."""
+        found: dict[str, float] = {}
+        for word in between_commas("rates", self.rates):
+            part, factor = part_and_factor(word)
+            found.pop(part, None)  # where a part is named again, its last place counts
+            found[part] = factor
         return found
+
+
+def part_and_factor(word: str) -> tuple[str, float]:
+    part, _, value = (each.strip() for each in word.partition("="))
+    try:
+        factor = float(value if part else "")
+    except ValueError:
+        raise InputError(f'optimizer.rates: part=factor such as stem=0.1, not "{word}"') from None
+    if not factor > 0:
+        raise InputError(f'optimizer.rates: a factor is above 0 (to stop a part, freeze it), not "{word}"')
+    if factor > LARGEST_FACTOR:
+        raise InputError(f'optimizer.rates: a factor is at most {LARGEST_FACTOR:,}, not "{word}"')
+    return part, factor
+
+
+def between_commas(field: str, words: str | None) -> list[str]:
+    """The parts of the network that a field of the optimizer names; InputError where one is empty."""
+    found = [word.strip() for word in words.split(",")] if words else []
+    if "" in found:
+        raise InputError(f'optimizer.{field}: nothing is between two commas, or beside one, in "{words}"')
+    return found
 
 
 class ScheduleSection(Section):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from saccade.optim import RULES
-from saccade.optim.plane import SURFACES, Surface, trajectory
+from saccade.optim.plane import SURFACES, Surface, trajectories
 
 STEPS = 150
 POINTS = 121
@@ -36,7 +36,7 @@ def drawn(surface: Surface, rules: Sequence[str]) -> dict[str, Any]:
 
 def best_path(rule: str, surface: Surface) -> np.ndarray:
     """The path that ends lowest, of those that stay within the picture where there is one."""
-    paths = [trajectory(rule, surface, surface.start, STEPS, float(rate)) for rate in RATES]
+    paths = list(trajectories(rule, surface, surface.start, STEPS, RATES.tolist()))
     low, high = np.array(surface.sides).T
     inside = [path for path in paths if ((low <= path) & (path <= high)).all()]
     finite = [path for path in paths if np.isfinite(path).all()]

@@ -27,8 +27,7 @@ def tune_rate(recipe: Recipe, test: RangeTest, data: Any = None) -> Work[Record]
     """Rates evenly in the logarithm, one a step, and the loss of each; a rate is suggested.
 
     The suggestion is a tenth of the rate at which the smoothed loss was lowest, as is usual: there training is about to get
-    worse, which is `highest`. Nothing is kept of the network.
-    InputError where the loss does not fall clearly.
+    worse, which is `highest`. InputError where the loss does not clearly fall. Nothing is kept of the network.
     """
     prepared = yield from prepare(recipe, data)
     check_network(prepared)

@@ -10,7 +10,7 @@ import torch
 
 from saccade import zoo
 from saccade.data.cache import cache_folder
-from saccade.inspection.trace import trace
+from saccade.inspection.trace import recorded
 from saccade.writing import write_text
 from saccade.zoo import NETWORKS, Entry
 
@@ -40,11 +40,12 @@ def stamp() -> str:
 def row(name: str, entry: Entry) -> dict[str, Any]:
     classes = 1000 if entry.size > 64 else 10
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        network = entry.build(classes, entry.channels)
+        network = entry.build(classes, entry.channels).eval()
+    ops = recorded(network, torch.empty(1, entry.channels, entry.size, entry.size, device="meta"))
     return {
         "network": name,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "macs": sum(op.macs for op in trace(network, (1, entry.channels, entry.size, entry.size))),
+        "macs": sum(op.macs for op in ops),
         "input": [entry.channels, entry.size, entry.size],
         "classes": classes,
         "options": list(entry.choices()),

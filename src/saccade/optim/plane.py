@@ -1,6 +1,6 @@
 """Surfaces over the plane, on which one can watch the update rules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,20 +43,21 @@ SURFACES = {
 }
 
 
-def trajectory(
-    rule: str, surface: Surface, start: tuple[float, float], steps: int, lr: float, **numbers: Any
+def trajectories(
+    rule: str, surface: Surface, start: tuple[float, float], steps: int, rates: Sequence[float], **numbers: Any
 ) -> np.ndarray:
-    """Where the rule goes: (steps + 1, 2) float64, the start first. `numbers` are the rule's hyperparameters.
+    """Where the rule goes at each rate: (rates, steps + 1, 2) float64, the start first. `numbers` are its hyperparameters.
 
-    The place is one tensor of two values, so LARS and LAMB measure it as a whole, and Muon, which needs matrices, leaves it
-    to AdamW.
+    One fleet, a member a rate. A place is one tensor of two values, so LARS and LAMB measure it as a whole, and Muon, which
+    needs matrices, leaves it to AdamW.
     """
-    place = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-    optimizer = Optimizer([place], rule, lr, **numbers)
-    path = [place.detach().clone()]
+    places = torch.tensor(start, dtype=torch.float64).repeat(len(rates)).requires_grad_()
+    lr = torch.tensor(rates, dtype=torch.float64)
+    optimizer = Optimizer([places], rule, lr, members=len(rates), **numbers)
+    path = [places.detach().clone()]
     for _ in range(steps):
         optimizer.zero_grad()
-        surface.height(*place).backward()
+        surface.height(*places.view(-1, 2).T).sum().backward()
         optimizer.step()
-        path.append(place.detach().clone())
-    return torch.stack(path).numpy()
+        path.append(places.detach().clone())
+    return torch.stack(path).view(steps + 1, len(rates), 2).transpose(0, 1).numpy()

@@ -43,7 +43,10 @@ def keskar_sharpness(surface: Surface, epsilon: float, space: Subspace, steps: i
     Metric 2.1 (section 2.2.2). As in the paper the maximum is sought with `steps` gradients and is a lower bound of the
     true one; here every step goes to the corner of the box to which the slope points, where the paper takes L-BFGS-B.
     Where f is convex no such step goes down (Journee et al., Generalized power method, 2010), and it never stalls on
-    slopes as small as training leaves them; on the networks of the tests it is at most 0.1 % below L-BFGS-B.
+    slopes as small as training leaves them. Of what scipy's L-BFGS-B finds from the same place in 200 iterations, it found
+    0.93 to 1.04 (median 1.00, below 0.99 in 2 of 24 cases: six networks on digits, trained to a loss of 1e-4 to 0.3, both
+    epsilons, full space and subspace); L-BFGS-B itself found 0.08 to 1.00 in 10 iterations. There are other maxima: seven
+    more starts, in random corners, met one 1.2 to 2.3 times as high in 4 of the 24.
     """
     if not epsilon > 0:
         raise ValueError(f"epsilon: a number above 0, not {epsilon}")

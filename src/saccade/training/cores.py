@@ -38,9 +38,8 @@ def cores_of_their_own(device: str) -> Iterator[None]:
     if device != "cpu" or parallel is None or not free or torch.get_num_threads() != 2 or cores() != 2:
         yield
         return
-    threads = each_to_one(
-        parallel, sorted(both, reverse=os.getpid() % 2 == 1)
-    )  # two processes' callers had better not meet
+    order = sorted(both, reverse=os.getpid() % 2 == 1)  # the calling threads of two processes had better not meet
+    threads = each_to_one(parallel, order)
     try:
         yield
     finally:
