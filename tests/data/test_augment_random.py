@@ -181,6 +181,32 @@ def test_a_colour_for_each_channel() -> None:
     torch.testing.assert_close(made, torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1).expand(2, 3, 8, 8))
 
 
+JOINED = [
+    augment.RandomCrop(20, 2, flip=True),
+    augment.RandomResizedCrop(20, flip=True),
+    augment.CenterCrop(20),
+    augment.ColorJitter(0.2, 0.2, 0.2, 0.1),
+    augment.RandomAffine((-20, 20)),
+    augment.GaussianBlur(3),
+    GaussianNoise(0.1),
+    RandomErasing(fill="noise"),
+    Cutout(8, "noise"),
+    Sometimes(augment.grayscale, 0.5),
+    RandAugment(),
+    TrivialAugmentWide(),
+    AugMix(),
+]
+
+
+@pytest.mark.parametrize("each", JOINED, ids=lambda each: type(each).__name__)
+def test_draws_of_some_and_of_other_images_are_those_of_all(each: Step) -> None:
+    images, draws = torch.rand(12, 3, 24, 24, generator=generator(9)), generator(1)
+    parts = [(part, step.draw([each], part.shape, draws)) for part in images.split([5, 4, 3])]
+    together = step.apply([each], images, step.joined([drawn for _, drawn in parts]))
+    alone = torch.cat([step.apply([each], part, drawn) for part, drawn in parts])
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [

@@ -189,6 +189,9 @@ def test_floats_that_are_neither_0_to_1_nor_clearly_8_bit_are_refused() -> None:
     assert np.array_equal(clear, x[0] * 8)
     whole = open_source((x.astype(np.uint8), [0, 1] * 3)).images.read(0).pixels[..., 0]
     assert np.array_equal(whole, x[0])
+    pairs = open_source([(image, "ab"[i % 2]) for i, image in enumerate(x * 8)])  # of which a dark one says nothing alone
+    pairs.images.pairs[1][0][:] = 3.0
+    assert np.array_equal(pairs.images.read(1).pixels[..., 0], np.full((8, 8), 3))
 
 
 def test_a_folder_beside_train_and_test_does_not_turn_them_into_classes(tmp_path: Path) -> None:

@@ -362,6 +362,18 @@ def test_options_of_a_network_can_be_varied(digits: Any, tmp_path: Path) -> None
     assert 2 < large / small < 4.5
 
 
+def test_data_can_be_varied_and_their_images_are_not_paired(tmp_path: Path) -> None:
+    rng, places = np.random.default_rng(0), [tmp_path / "one", tmp_path / "two"]
+    for place, count in zip(places, (20, 30), strict=True):
+        for k in range(2 * count):
+            (place / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (28, 28), dtype=np.uint8)).save(place / "ab"[k % 2] / f"{k}.png")
+    fields = SMALL | {"epochs": 1}
+    vary = {"data": [str(place) for place in places]}
+    record = finish(commands.bias_variance(str(places[0]), vary, 2, "serial", tmp_path / "study", **fields))
+    assert [row["above_lowest"] for row in record["rows"]] == [None, None]
+
+
 def test_a_learning_curve_doubles_its_images(digits: Any, tmp_path: Path) -> None:
     record = finish(commands.learning_curve(digits, seeds=2, engine="serial", out=tmp_path / "study", **SMALL))
     images = [row["images"] for row in record["rows"]]

@@ -1,5 +1,6 @@
 """The images-last form of a network against torch's own convolution, ReLU and pooling, forward and backward."""
 
+import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -40,7 +41,7 @@ def distance(found: list[Tensor], wanted: list[Tensor]) -> float:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.tuples(st.integers(1, 9), st.integers(1, 7), st.integers(6, 13), st.integers(6, 13)),
+    st.tuples(st.integers(1, 70), st.integers(1, 7), st.integers(6, 13), st.integers(6, 13)),
     st.integers(1, 7),
     st.tuples(st.integers(1, 6), st.integers(1, 6)),
     st.booleans(),
@@ -333,3 +334,59 @@ def test_what_the_kernels_cannot_have_is_torchs(kind: str) -> None:
                 each(x)
         return
     torch.testing.assert_close(form(x), network(x), atol=1e-5, rtol=1e-5)
+
+
+def test_its_numbers_are_float32_on_the_cpu_whatever_torch_makes_by_default() -> None:
+    network, x = find("lenet5").build(10, 1), torch.randn(3, 1, 28, 28)
+    wanted = network(x).detach()
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        found = images_last(network)(x).detach()
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_copy_takes_no_addresses_along() -> None:
+    form, x = (
+        images_last(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.MaxPool2d(2))),
+        torch.ones(2, 1, 9, 9),
+    )
+    out = form(x)
+    copied = pickle.loads(pickle.dumps(form))
+    passages = [vars(each)["passages"] for each in copied.modules() if "passages" in vars(each)]
+    assert passages
+    assert not any(passages)
+    assert torch.equal(copied(x), out)
+
+
+def test_a_graph_that_is_retained_gives_the_same_again() -> None:
+    network, x = find("lenet5").build(10, 1), torch.randn(40, 1, 30, 30)[:, :, 1:29, :28]  # a piece of a larger tensor
+    loss = images_last(network)(x).sum()  # whose gradient is one number, in every place
+    first = torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)
+    again = torch.autograd.grad(loss, list(network.parameters()))
+    wanted = torch.autograd.grad(network(x).sum(), list(network.parameters()))
+    assert all(map(torch.equal, first, again))
+    assert distance(list(first), list(wanted)) < 1e-5
+
+
+def test_a_second_derivative_is_refused() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    x = torch.ones(1, 1, 4, 4, requires_grad=True)
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(images_last(network)(x).sum(), x, create_graph=True)
+
+
+def test_layers_in_turn_hold_no_more_than_what_the_way_back_needs() -> None:
+    """Eight convolutions with padding: a padded map of each, which is 34 / 32 of a map on each side."""
+    form = images_last(nn.Sequential(*[nn.Conv2d(8, 8, 3, padding=1) for _ in range(8)]))
+    x = torch.randn(64, 8, 32, 32)
+    form(x).sum().backward()
+    with torch.no_grad():
+        form(x)
+    (_, kept), (_, free) = form[0].passages.values()
+    assert kept.bytes <= 8 * 32 * 4 * 8 * 34 * 34
+    assert free.bytes == 0
+    assert free.way_ahead.scratch <= 4 * 32 * 4 * 8 * 34 * 34

@@ -195,7 +195,7 @@ def eight_bit(image: Any, what: str) -> np.ndarray:
 
 
 def scaled(array: np.ndarray, what: str) -> np.ndarray:
-    """uint8 of 8-bit pixels of any type, floats in 0..1, or booleans; InputError for what may be either or is neither."""
+    """uint8 of 8-bit pixels of any type, floats in 0..1, or booleans; InputError for what is none of them."""
     if array.size == 0:
         raise InputError(f"{what}: there are no pixels, its shape is {array.shape}")
     if array.dtype == np.uint8:
@@ -205,10 +205,16 @@ def scaled(array: np.ndarray, what: str) -> np.ndarray:
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.round(array * 255).astype(np.uint8)
-    met = f"these are {array.dtype} from {low:g} to {high:g}"
     if low < 0 or high > 255 or not (array.dtype.kind in "iu" or bool((array == np.round(array)).all())):
-        raise InputError(f"{what}: pixels are 0..255 or floats 0..1, {met}")
-    if array.dtype.kind == "f" and high < CLEARLY:
+        raise InputError(f"{what}: pixels are 0..255 or floats 0..1, these are {array.dtype} from {low:g} to {high:g}")
+    return array.astype(np.uint8)
+
+
+def clearly_scaled(array: np.ndarray, what: str) -> np.ndarray:
+    """As `scaled`, of all images of a data set: floats that reach neither 1 only nor far enough for 255 are refused too."""
+    high = float(array.max()) if array.size and array.dtype.kind == "f" else 0.0
+    if 1 < high < CLEARLY and array.min() >= 0 and bool((array == np.round(array)).all()):
+        met = f"these are {array.dtype} from {float(array.min()):g} to {high:g}"
         ways = f"divide by {high:g} if that is white, or give 0..255 as uint8"
         raise InputError(f"{what}: floats are 0..1, or clearly 0..255, {met}; {ways}")
-    return array.astype(np.uint8)
+    return scaled(array, what)

@@ -155,7 +155,7 @@ def in_threads(listing: Listing, what: str, work: Callable[[int], Result]) -> Wo
 
 
 def ordered(count: int, work: Callable[[int], Result]) -> Iterator[Result]:
-    """work(0), work(1), ... computed in threads; at most LOOK_AHEAD results are waiting, or two pieces for each thread.
+    """work(0), work(1), ... computed in threads; at most LOOK_AHEAD results are waiting, or two for each thread.
 
     A thread gets one image at a time, or several if the first takes so little that handing it over would take longer.
     """
@@ -169,7 +169,7 @@ def ordered(count: int, work: Callable[[int], Result]) -> Iterator[Result]:
     yield from first
     with ThreadPoolExecutor(threads) as pool:
         pieces = (range(i, min(i + size, count)) for i in range(1, count, size))
-        waiting = deque(pool.submit(several, piece) for piece in islice(pieces, max(LOOK_AHEAD // size, 2 * threads)))
+        waiting = deque(pool.submit(several, piece) for piece in islice(pieces, max(LOOK_AHEAD, 2 * threads) // size))
         try:
             while waiting:
                 yield from waiting.popleft().result()
@@ -314,8 +314,9 @@ class Rows:
         """One image, (side, side, 1 or 3)."""
         if pixels.shape[2] > self.channels and not self.fixed:
             self.widen()
-        grey = pixels.shape[2] < self.channels
-        self.stream.write((pixels.repeat(self.channels, 2) if grey else np.ascontiguousarray(pixels)).data)
+        row = np.ascontiguousarray(pixels.repeat(self.channels, 2) if pixels.shape[2] < self.channels else pixels)
+        assert row.shape == (self.side, self.side, self.channels)
+        self.stream.write(row.data)
         self.count += 1
 
     def widen(self) -> None:

@@ -43,8 +43,8 @@ def bias_variance(recipe: Recipe, curve: Curve, place: Path | None = None, data:
         rows.append({**point.about(found.study), **decompositions(likely, labels, units)})
         losses.append(by_seed(point, [statistics.log_losses(labels, each) for each in likely]))
         yield Note(words_of(curve.field, rows[-1]))
-    same_images = curve.field == SIZE or not curve.field.startswith("split.")  # another division scores others
-    above = above_lowest(losses, units) if same_images else [None] * len(rows)
+    scored = {(each.store.source, *each.store.ids[each.indices("validation")].tolist()) for each in prepared.values()}
+    above = above_lowest(losses, units) if len(scored) == 1 else [None] * len(rows)
     rows = [row | {"above_lowest": difference} for row, difference in zip(rows, above, strict=True)]
     if len(rows) > 1:
         yield Note(headline(curve.field, rows))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 # A large batch goes through a CPU a few images at a time: after each step it would be written to fresh memory, which takes
 # several times as long as the arithmetic. A smaller one goes at once, in memory that the C library has kept: its pieces
@@ -52,7 +53,14 @@ def draw(steps: Sequence[Step], shape: torch.Size, generator: Generator) -> Draw
 
 def joined(draws: Sequence[Draws]) -> Draws:
     """What was drawn for some images, then for others, as for all of them."""
-    return [tuple(map(torch.cat, zip(*step, strict=True))) for step in zip(*draws, strict=True)]
+    return [tuple(map(_together, zip(*step, strict=True))) for step in zip(*draws, strict=True)]
+
+
+def _together(drawn: Sequence[Tensor]) -> Tensor:
+    """Where a batch has drawn more for an image than another (noise for its largest area), zeros that nobody reads."""
+    sides = torch.tensor([each.shape[1:] for each in drawn]).amax(0).flip(0).tolist() if drawn[0].dim() > 1 else []
+    short = [[pad for of, to in zip(each.shape[:0:-1], sides, strict=True) for pad in (0, to - of)] for each in drawn]
+    return torch.cat([functional.pad(each, by) if any(by) else each for each, by in zip(drawn, short, strict=True)])
 
 
 def apply(steps: Sequence[Step], images: Tensor, draws: Draws) -> Tensor:

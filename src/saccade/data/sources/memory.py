@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from saccade.data.images import Array, Pairs, scaled
+from saccade.data.images import Array, Pairs, clearly_scaled
 from saccade.data.listing import Images, Listing
 from saccade.errors import InputError
 
@@ -29,7 +29,7 @@ def from_memory(data: Any) -> Listing:
             if x.shape[1] not in (1, 3):
                 raise InputError(f"X has 1 or 3 channels, first or last; this is {x.shape}")
             x = x.transpose(0, 2, 3, 1)
-        pixels = scaled(x, "X")
+        pixels = clearly_scaled(x, "X")
         return _listing("arrays", "arrays", Array(lambda: pixels, len(pixels)), y)
     if not isinstance(data, Sequence) and not hasattr(data, "__getitem__"):
         raise InputError(

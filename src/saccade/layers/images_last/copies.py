@@ -14,17 +14,27 @@ def laid(address):
     """
     (channels, height, width, images), (_, rows, columns, _) = sides(address, 0), sides(address, 1)
     x, out, above, before = floats(address, 0), floats(address, 1), number(address, 8), number(address, 9)
-    step, stride = np.uintp(number(address, 3)), np.uintp(number(address, 7))
+    of_map, of_line, of_column, step = (
+        number(address, 0),
+        number(address, 1),
+        number(address, 2),
+        np.uintp(number(address, 3)),
+    )
+    to_map, to_line, to_column, stride = (
+        number(address, 4),
+        number(address, 5),
+        number(address, 6),
+        np.uintp(number(address, 7)),
+    )
     for c in range(channels):
         for y in range(rows):
             for z in range(columns):
-                line, column = y - above, z - before
-                to = np.uintp(c * number(address, 4) + y * number(address, 5) + z * number(address, 6))
+                line, column, to = y - above, z - before, np.uintp(c * to_map + y * to_line + z * to_column)
                 if not (0 <= line < height and 0 <= column < width):
                     for i in range(np.uintp(images)):
                         out[to + i * stride] = 0
                     continue
-                of = np.uintp(c * number(address, 0) + line * number(address, 1) + column * number(address, 2))
+                of = np.uintp(c * of_map + line * of_line + column * of_column)
                 if step == 1 and stride == 1:
                     for i in range(np.uintp(images)):
                         out[to + i] = x[of + i]

@@ -50,14 +50,14 @@ def prepare(address):
 
 
 def affine_gradients(address):
-    """passed, weight, turned, zeros, of_x, of_weight. The gradients of `affine`.
+    """passed, weight, turned, zeros, of_x, of_weight; wanted. The gradients of `affine`, that of x where it is wanted.
 
     passed: (O, N). weight, of_weight: (O, I). turned: (N, I). zeros: (ROWS,). of_x: (I, N).
     """
     (outputs, inputs, _, _), (_, images, _, _) = sides(address, 1), sides(address, 0)
     passed, weight, turned, zeros = place(address, 0), place(address, 1), place(address, 2), place(address, 3)
     of_x, of_weight = place(address, 4), place(address, 5)
-    for piece in range((inputs + ROWS - 1) // ROWS):
+    for piece in range((inputs + ROWS - 1) // ROWS if number(address, 0) else 0):
         i, some = group(piece, inputs)
         taps = (1, 1, outputs), (0, 0, images), (0, 0, inputs)
         weighted_sums(

@@ -31,15 +31,17 @@ class Dense(Own, nn.Linear):
         x = tape.inside(x)
         out = tape.floats(weights.weight.shape[0], x.shape[1])
         tape.call(feature_loops.affine, (x, weights.weight, weights.bias, out), (self.rectified,))
-        return out, (x, out)
+        return out, (x, out if self.rectified else out._replace(buffer=Buffer.NONE))
 
     def back(self, tape: Tape, gradient: Array, weights: Weights, kept: Kept) -> Array | None:
         x, out = kept
         passed, turned, of_x = tape.floats(*out.shape), tape.floats(*x.shape[::-1]), tape.floats(*x.shape)
+        out = out if self.rectified else gradient
         tape.call(feature_loops.prepare, (gradient, out, x, passed, turned, weights.of_bias), (self.rectified,))
         zeros = Array(Buffer.ZEROS, 0, (ROWS,))
-        tape.call(feature_loops.affine_gradients, (passed, weights.weight, turned, zeros, of_x, weights.of_weight))
-        return of_x
+        arrays = passed, weights.weight, turned, zeros, of_x, weights.of_weight
+        tape.call(feature_loops.affine_gradients, arrays, (tape.wanted,))
+        return of_x if tape.wanted else None
 
 
 class DenseRelu(Dense):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from saccade.layers.images_last.in_turn import Own
 from saccade.layers.images_last.passage import Kept, Weights
-from saccade.layers.images_last.program import Array, Outside, Shape, Tape
+from saccade.layers.images_last.program import Array, Buffer, Outside, Shape, Tape
 
 
 class Flattening(Own):
@@ -17,7 +17,7 @@ class Flattening(Own):
 
     def ahead(self, tape: Tape, x: Array | Outside, weights: Weights) -> tuple[Array, Kept]:
         x = tape.inside(x)
-        return x._replace(shape=flat(x.shape)), (x,)
+        return x._replace(shape=flat(x.shape)), (x._replace(buffer=Buffer.NONE),)
 
     def back(self, tape: Tape, gradient: Array, weights: Weights, kept: Kept) -> Array | None:
         return gradient._replace(shape=kept[0].shape)

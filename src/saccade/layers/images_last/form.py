@@ -12,7 +12,7 @@ from torch import nn
 
 from saccade.layers.images_last.features import Dense, DenseRelu
 from saccade.layers.images_last.flatten import AveragePoolFlatten, Flatten
-from saccade.layers.images_last.in_turn import InTurn, Own
+from saccade.layers.images_last.in_turn import InTurn, Own, Passages
 from saccade.layers.images_last.maps import Convolution, ConvolutionReluPool, MaxPool
 
 
@@ -34,6 +34,7 @@ def images_last(network: nn.Module) -> nn.Sequential:
         for kind in (Convolution, MaxPool, Flatten, Dense):
             if kind.suits(module):
                 module.__class__ = kind
+                vars(module)["passages"] = Passages()
     often = Counter(id(module) for _, module in form.named_modules(remove_duplicate=False))
     return nn.Sequential(*joined(fused(list(one_after_the_other(form)), often)))
 

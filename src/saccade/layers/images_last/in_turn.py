@@ -10,8 +10,17 @@ from torch import Tensor, nn
 from saccade.layers.images_last.passage import Layer, Passage
 from saccade.layers.images_last.program import Shape
 
-Passages = dict[tuple[Any, ...], tuple[int, Passage | None]]
 SHAPES = 64  # of batches, for which passages are kept
+
+
+class Passages(dict[tuple[Any, ...], tuple[int, Passage | None]]):
+    """How many layers a passage takes, and the passage, of each kind of batch.
+
+    A copy has none, in another process either: they hold addresses of this one.
+    """
+
+    def __reduce__(self) -> tuple[type["Passages"], tuple[()]]:
+        return Passages, ()
 
 
 class Own(Layer):
@@ -19,6 +28,7 @@ class Own(Layer):
 
     weight: Any  # a tensor; None where it has none
     bias: Any
+    passages: Passages
     COMPUTES = True  # and does not give what it was given
 
     @abstractmethod
@@ -30,7 +40,7 @@ class Own(Layer):
         """What torch does."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return in_turn([self], x, self.__dict__.setdefault("passages", {}))
+        return in_turn([self], x, self.passages)
 
 
 class InTurn(nn.Module):
@@ -39,7 +49,7 @@ class InTurn(nn.Module):
     def __init__(self, layers: Sequence[nn.Module]):
         super().__init__()
         self.layers = nn.ModuleList(layers)
-        self.passages: Passages = {}
+        self.passages = Passages()
 
     def forward(self, x: Tensor) -> Tensor:
         return in_turn(cast("list[Own]", list(self.layers)), x, self.passages)
@@ -50,13 +60,14 @@ def in_turn(layers: list[Own], x: Tensor, passages: Passages) -> Tensor:
     while layers:
         weights = [tensor for each in layers for tensor in (each.weight, each.bias)]
         wanted = torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in (x, *weights))
-        key = (len(layers), wanted, torch.is_autocast_enabled("cpu"), x.stride(), *map(kind, (x, *weights)))
-        if key not in passages:
+        key = (len(layers), wanted, torch.is_autocast_enabled("cpu"), x.is_neg(), x.stride(), *map(kind, (x, *weights)))
+        if (found := passages.get(key)) is None:
             if len(passages) >= SHAPES:
                 passages.clear()
             count = how_many(layers, weights, x)
-            passages[key] = count, Passage(layers[:count], weights[: 2 * count], x, wanted) if count else None
-        count, passage = passages[key]
+            found = count, Passage(layers[:count], weights[: 2 * count], x, wanted) if count else None
+            passages[key] = found
+        count, passage = found
         if passage is None:
             x, count = layers[0].plain(x), 1
         elif wanted:
@@ -74,7 +85,8 @@ def kind(tensor: Tensor | None) -> tuple[Any, ...] | None:
 
 def how_many(layers: list[Own], weights: list[Any], x: Tensor) -> int:
     """Of the first layers can have x, or what those before make of it."""
-    if not (layers[0].COMPUTES and fits(x) and x.dim() in (2, 4) and x.numel()) or torch.is_autocast_enabled("cpu"):
+    plain = x.dim() in (2, 4) and x.numel() and not x.is_neg()
+    if not (layers[0].COMPUTES and fits(x) and plain) or torch.is_autocast_enabled("cpu"):
         return 0
     shape = (*x.shape[1:], x.shape[0])
     for i, (layer, weight, bias) in enumerate(zip(layers, weights[::2], weights[1::2], strict=True)):

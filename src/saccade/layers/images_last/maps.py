@@ -113,7 +113,7 @@ class MaxPool(Own, nn.MaxPool2d):
         x = tape.inside(x)
         out, which = tape.floats(*halved(x.shape)), tape.codes(*halved(x.shape))
         tape.call(map_loops.pool, (x, out, which))
-        return out, (x, which)
+        return out, (x._replace(buffer=Buffer.NONE), which)
 
     def back(self, tape: Tape, gradient: Array, weights: Weights, kept: Kept) -> Array | None:
         x, which = kept

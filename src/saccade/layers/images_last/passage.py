@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from saccade.layers.images_last.copies import added
@@ -14,6 +13,7 @@ from saccade.layers.images_last.sums import ROWS, SIZE
 
 Kept = tuple[Array, ...]  # by `ahead` for `back`
 Tensors = Sequence[Tensor | None]
+WAYS = 16  # of gradients that lie in memory in several ways
 
 
 class Weights(NamedTuple):
@@ -48,18 +48,16 @@ class Passage:
         self.zeros = x.new_zeros(max(ROWS, *(each.bias.shape[0] for each in self.weights)))
         self.blocks = [min(BLOCK, len(x) - first) for first in range(0, len(x), BLOCK)]
         self.kept: dict[int, list[Kept]] = {}
-        tapes = {n: Tape(Buffer.KEPT if differentiable else Buffer.SCRATCH) for n in self.blocks}
+        tapes = {n: Tape() for n in self.blocks}
         for n, tape in tapes.items():
-            end, self.kept[n] = self.record(tape, Outside(Buffer.X, *lanes(x.shape, x.stride(), n)))
+            end, kept = self.record(tape, Outside(Buffer.X, *lanes(x.shape, x.stride(), n)))
             self.out_shape = len(x), *end.shape[:-1]
             tape.put(end, Outside(Buffer.OUT, *lanes(self.out_shape, strides_of(self.out_shape), n)))
-        self.bytes = tapes[self.blocks[0]].bytes if differentiable else 0
-        steps: dict[int, int] = {
-            Buffer.X: SIZE * BLOCK * x.stride(0),
-            Buffer.OUT: step_of(self.out_shape),
-            Buffer.KEPT: self.bytes,
-        }
-        self.way_ahead = Program([tapes[n] for n in self.blocks], steps)
+            placed = tape.place(each for layer in kept for each in layer) if differentiable else tape.place()
+            self.kept[n] = [tuple(map(placed, layer)) for layer in kept] if differentiable else []
+        self.bytes = tapes[self.blocks[0]].bytes[Buffer.KEPT]
+        steps: dict[int, int] = {Buffer.X: SIZE * BLOCK * x.stride(0), Buffer.OUT: step_of(self.out_shape)}
+        self.way_ahead = Program([tapes[n] for n in self.blocks], steps | {Buffer.KEPT: self.bytes})
         self.ways_back: dict[tuple[Any, ...], Program] = {}
 
     def record(self, tape: Tape, x: Outside) -> tuple[Array, list[Kept]]:
@@ -73,24 +71,30 @@ class Passage:
 
     def ahead(self, x: Tensor, tensors: Tensors) -> tuple[Tensor, Tensor]:
         """What the layers give for x, and what `back` needs."""
-        out, kept = empty(self.out_shape), self.nothing.new_empty(len(self.blocks) * self.bytes // SIZE)
+        out, kept = self.empty(self.out_shape), self.nothing.new_empty(len(self.blocks) * self.bytes // SIZE)
         self.run(self.way_ahead, tensors, {Buffer.X: x, Buffer.OUT: out, Buffer.KEPT: kept})
         return out, kept
 
     def back(self, wanted: Sequence[bool], gradient: Tensor, tensors: Tensors, kept: Tensor) -> list[Tensor | None]:
-        """The gradients of x and of the weights, those that are wanted, from the gradient of what `ahead` gave."""
+        """The gradients of x and of the weights, those that are wanted, from the gradient of what `ahead` gave.
+
+        Those of the weights are pieces of one tensor: autograd takes writing to one of them for writing to any.
+        """
         key = (tuple(wanted), gradient.stride())
-        if key not in self.ways_back:
-            self.ways_back[key] = self.way_back(wanted, gradient)
-        of_x, of_weights = empty(self.x_shape) if wanted[0] else self.nothing, self.nothing.new_empty(self.parts)
+        if (way_back := self.ways_back.get(key)) is None:
+            if len(self.ways_back) >= WAYS:
+                self.ways_back.clear()
+            way_back = self.ways_back[key] = self.way_back(wanted, gradient)
+        of_x, of_weights = self.empty(self.x_shape) if wanted[0] else self.nothing, self.nothing.new_empty(self.parts)
         parts = self.nothing.new_empty(len(self.blocks) * self.parts)
         buffers = {Buffer.GRADIENT: gradient, Buffer.KEPT: kept, Buffer.OF_X: of_x}
-        self.run(self.ways_back[key], tensors, buffers | {Buffer.PARTS: parts, Buffer.OF_WEIGHTS: of_weights})
+        self.run(way_back, tensors, buffers | {Buffer.PARTS: parts, Buffer.OF_WEIGHTS: of_weights})
         views = zip(self.views, wanted[1:], strict=True)
         return [of_x if wanted[0] else None, *(of_weights.as_strided(*view) if want else None for view, want in views)]
 
     def way_back(self, wanted: Sequence[bool], gradient: Tensor) -> Program:
-        tapes = {n: Tape(Buffer.SCRATCH) for n in self.blocks}
+        """The calls of `back`, for gradients with the strides of this one."""
+        tapes = {n: Tape() for n in self.blocks}
         for n, tape in tapes.items():
             value = tape.inside(Outside(Buffer.GRADIENT, *lanes(gradient.shape, gradient.stride(), n)))
             for i in reversed(range(len(self.layers))):
@@ -102,18 +106,24 @@ class Passage:
                 value = found
             if wanted[0]:
                 tape.put(value, Outside(Buffer.OF_X, *lanes(self.x_shape, strides_of(self.x_shape), n)))
+            tape.place()
         steps: dict[int, int] = {Buffer.GRADIENT: SIZE * BLOCK * gradient.stride(0), Buffer.OF_X: step_of(self.x_shape)}
         steps |= {Buffer.KEPT: self.bytes, Buffer.PARTS: SIZE * self.parts}
         return Program([tapes[n] for n in self.blocks], steps, self.summing(self.weights[i].of_weight.offset))
 
     def summing(self, first: int) -> Tape:
         """The gradients of the weights as the sums over the blocks, from so many bytes on."""
-        tape, size = Tape(Buffer.SCRATCH), (self.parts - first // SIZE,)
+        tape, size = Tape(), (self.parts - first // SIZE,)
         parts, sums = (Array(buffer, first, size) for buffer in (Buffer.PARTS, Buffer.OF_WEIGHTS))
         tape.call(added, (parts, sums), (len(self.blocks), self.parts))
         return tape
 
+    def empty(self, shape: Shape) -> Tensor:
+        """An empty tensor with `strides_of(shape)`."""
+        return self.nothing.new_empty_strided(shape, strides_of(shape))
+
     def run(self, program: Program, tensors: Tensors, buffers: Mapping[Buffer, Tensor]) -> None:
+        """With these weights, and what else has an address."""
         weights = [None if each is None else each.contiguous() for each in tensors]
         addresses = [0] * Buffer.WEIGHTS + [0 if each is None else each.data_ptr() for each in weights]
         addresses[Buffer.ZEROS] = self.zeros.data_ptr()
@@ -155,8 +165,3 @@ def strides_of(shape: Shape) -> Shape:
 def step_of(shape: Shape) -> int:
     """Bytes from one block to the next in a tensor with `strides_of(shape)`."""
     return SIZE * BLOCK * strides_of(shape)[0]
-
-
-def empty(shape: Shape) -> Tensor:
-    """With `strides_of(shape)`."""
-    return torch.empty_strided(shape, strides_of(shape))

@@ -10,7 +10,7 @@ layers. How a batch is cut into blocks depends on the number of its images alone
 
 import ctypes
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum, auto
 from functools import cache
 from math import prod
@@ -35,7 +35,8 @@ LINE = 64  # bytes, of a cache: arrays begin with one
 class Buffer(IntEnum):
     """Where arrays lie: tensors of which a step knows the addresses. Weights are numbered from WEIGHTS on."""
 
-    NONE = 0  # for words that are no address
+    NONE = 0  # for words that are no address, and what is a shape alone
+    UNPLACED = auto()  # of a tape that is being written
     X = auto()
     OUT = auto()
     KEPT = auto()  # from the way ahead for the way back, of each block its own
@@ -71,10 +72,11 @@ class Call(NamedTuple):
 
 
 class Tape:
-    """The calls for a block of images, as layers write them down. What is new lies in `room`."""
+    """The calls for a block of images, as layers write them down. Where their arrays lie is decided when all is written."""
 
-    def __init__(self, room: Buffer):
-        self.room, self.bytes, self.calls = room, 0, list[Call]()
+    def __init__(self) -> None:
+        self.calls, self.sizes = list[Call](), list[int]()
+        self.bytes = {Buffer.KEPT: 0, Buffer.SCRATCH: 0}
         self.wanted = True  # whether the gradient of what the layer at hand was given is
 
     def floats(self, *shape: int) -> Array:
@@ -84,9 +86,8 @@ class Tape:
         return self._array(shape, 1)
 
     def _array(self, shape: Shape, size: int) -> Array:
-        found = Array(self.room, self.bytes, shape)
-        self.bytes += -(-prod(shape) * size // LINE) * LINE
-        return found
+        self.sizes.append(-(-prod(shape) * size // LINE) * LINE)
+        return Array(Buffer.UNPLACED, len(self.sizes) - 1, shape)
 
     def call(self, kernel: Kernel, arrays: Sequence[Array], numbers: Sequence[int] = ()) -> None:
         assert len(arrays) <= ARRAYS
@@ -109,6 +110,39 @@ class Tape:
     def copy(self, x: Array | Outside, out: Array | Outside, around: tuple[int, int]) -> None:
         (source, strides), (target, steps) = four_sides(x), four_sides(out)
         self.call(laid, (source, target), (*strides, *steps, *around))
+
+    def place(self, kept: Iterable[Array] = ()) -> Callable[[Array], Array]:
+        """Give every array its place: in KEPT what is kept, each by itself; in SCRATCH the others, where a call needs it.
+
+        Gives what says where an array lies.
+        """
+        stay = {x.offset for x in kept if x.buffer == Buffer.UNPLACED}
+        last = {x.offset: i for i, each in enumerate(self.calls) for x in each.arrays if x.buffer == Buffer.UNPLACED}
+        places: dict[int, tuple[Buffer, int]] = {}
+        free: list[tuple[int, int]] = []  # offset and bytes
+        for i, each in enumerate(self.calls):
+            met = {x.offset for x in each.arrays if x.buffer == Buffer.UNPLACED}
+            for number in sorted(met - places.keys()):
+                buffer = Buffer.KEPT if number in stay else Buffer.SCRATCH
+                places[number] = buffer, self._offset(buffer, self.sizes[number], free)
+            free += [(places[number][1], self.sizes[number]) for number in sorted(met - stay) if last[number] == i]
+
+        def placed(x: Array) -> Array:
+            return Array(*places[x.offset], x.shape) if x.buffer == Buffer.UNPLACED else x
+
+        self.calls = [each._replace(arrays=tuple(map(placed, each.arrays))) for each in self.calls]
+        return placed
+
+    def _offset(self, buffer: Buffer, size: int, free: list[tuple[int, int]]) -> int:
+        """Of so many new bytes in a buffer: in SCRATCH those of an array that no later call needs, if they are enough."""
+        found = next((each for each in free if buffer == Buffer.SCRATCH and each[1] >= size), None)
+        if found is None:
+            self.bytes[buffer] += size
+            return self.bytes[buffer] - size
+        free.remove(found)
+        if found[1] > size:
+            free.append((found[0] + size, found[1] - size))
+        return found[0]
 
 
 def four_sides(x: Array | Outside) -> tuple[Array, Shape]:
@@ -133,15 +167,16 @@ class Program:
         self.words = np.array([word for each, i in each_call for word in words_of(each, i, steps)])
         self.which = np.array([buffer for each, _ in each_call for buffer in buffers_of(each)])
         self.moved = np.flatnonzero(self.which[: self.size] == Buffer.SCRATCH)
-        self.scratch = max((tape.bytes for tape in tapes if tape.room == Buffer.SCRATCH), default=0)
+        self.scratch = max(tape.bytes[Buffer.SCRATCH] for tape in tapes)
 
-    def run(self, addresses: list[int]) -> None:
+    def run(self, addresses: Sequence[int]) -> None:
         """With the buffers at these addresses, SCRATCH apart."""
         threads, parallel = torch.get_num_threads(), parallel_region(ctypes.c_void_p)
         threads = 1 if parallel is None else min(threads, self.blocks)
-        scratch = torch.empty(threads * self.scratch, dtype=torch.uint8)
-        addresses[Buffer.SCRATCH] = scratch.data_ptr()
-        table, moved = self.words + np.array(addresses)[self.which], self.moved
+        scratch = torch.empty(threads * self.scratch, dtype=torch.uint8, device="cpu")
+        bases = np.array(addresses)
+        bases[Buffer.SCRATCH] = scratch.data_ptr()
+        table, moved = self.words + bases[self.which], self.moved
         places = table.ctypes.data, len(table), moved.ctypes.data, len(moved)
         head = array("q", [0, 0, 0, self.blocks, self.size, *places, self.scratch])
         if threads < 2:
