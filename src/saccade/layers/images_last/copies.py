@@ -1,4 +1,4 @@
-"""What goes between torch's tensors and blocks of images, and sums. Each function is a kernel: see arguments.py."""
+"""What goes between torch's tensors and blocks of images; a kernel: see arguments.py."""
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -41,23 +41,3 @@ def laid(address):
                 else:
                     for i in range(np.uintp(images)):
                         out[to + i * stride] = x[of + i * step]
-
-
-def map_sums(address):
-    """x, sums. x: (C, H, W, N). sums: (C,)."""
-    x, sums, (maps, height, width, images) = floats(address, 0), floats(address, 1), sides(address, 0)
-    for c in range(maps):
-        total, first = np.float32(0), np.uintp(c * height * width * images)
-        for i in range(np.uintp(height * width * images)):
-            total += x[first + i]
-        sums[c] = total
-
-
-def added(address):
-    """parts, out; how many parts, numbers from one to the next. out: (n,), their sum."""
-    parts, out, count, step = floats(address, 0), floats(address, 1), number(address, 0), np.uintp(number(address, 1))
-    for i in range(np.uintp(len(out))):
-        out[i] = parts[i]
-    for k in range(1, count):
-        for i in range(np.uintp(len(out))):
-            out[i] += parts[np.uintp(k) * step + i]

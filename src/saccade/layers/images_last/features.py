@@ -6,8 +6,8 @@ from torch.nn import functional
 from saccade.layers.images_last import feature_loops
 from saccade.layers.images_last.in_turn import Own
 from saccade.layers.images_last.passage import Kept, Weights
-from saccade.layers.images_last.program import Array, Buffer, Outside, Shape, Tape
 from saccade.layers.images_last.sums import ROWS
+from saccade.layers.images_last.tape import Array, Buffer, Outside, Shape, Tape
 
 SMALL = 2**17  # numbers of a weight: larger ones do not stay in a core's cache, for which torch's kernels take care
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from saccade.layers.images_last.in_turn import Own
 from saccade.layers.images_last.passage import Kept, Weights
-from saccade.layers.images_last.program import Array, Buffer, Outside, Shape, Tape
+from saccade.layers.images_last.tape import Array, Buffer, Outside, Shape, Tape
 
 
 class Flattening(Own):

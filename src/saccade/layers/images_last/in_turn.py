@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.layers.images_last.passage import Layer, Passage
-from saccade.layers.images_last.program import Shape
+from saccade.layers.images_last.tape import Shape
 
 SHAPES = 64  # of batches, for which passages are kept
 

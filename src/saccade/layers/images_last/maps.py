@@ -4,11 +4,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saccade.layers.images_last import map_loops
-from saccade.layers.images_last.copies import map_sums
 from saccade.layers.images_last.in_turn import Own
 from saccade.layers.images_last.passage import Kept, Weights
-from saccade.layers.images_last.program import Array, Buffer, Outside, Shape, Tape
 from saccade.layers.images_last.sums import ROWS
+from saccade.layers.images_last.tape import Array, Buffer, Outside, Shape, Tape
+from saccade.layers.images_last.totals import map_sums
 
 FEW = 32  # channels read by a convolution: with more of them torch's kernels are the faster ones
 

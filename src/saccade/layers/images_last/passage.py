@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from saccade.layers.images_last.copies import added
-from saccade.layers.images_last.program import BLOCK, Array, Buffer, Outside, Program, Shape, Tape
+from saccade.layers.images_last.program import BLOCK, Program
 from saccade.layers.images_last.sums import ROWS, SIZE
+from saccade.layers.images_last.tape import Array, Buffer, Outside, Shape, Tape
+from saccade.layers.images_last.totals import added
 
 Kept = tuple[Array, ...]  # by `ahead` for `back`
 Tensors = Sequence[Tensor | None]
